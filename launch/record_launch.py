@@ -1,0 +1,36 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder alone, for teleoperation: everything the robot's file binds goes into a bag."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+
+from lingbot_policy.bringup import Deployment, node_specs
+from lingbot_policy.nodes.launch_actions import argument, bring_up
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments and the node; it records from its activation to Ctrl-C."""
+    deployment = Deployment(
+        robot=argument('robot'),
+        vendor_namespace=argument('vendor_namespace'),
+        record=argument('record'),
+    )
+    recorder = [s for s in node_specs(deployment) if s.executable == 'episode_recorder']
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'robot', description='Name of a file in robot_configs without .yaml, or a path.'
+            ),
+            DeclareLaunchArgument('record', description='Folder for the bag.'),
+            DeclareLaunchArgument(
+                'namespace', description='Namespace of the node, one per robot.', default_value=''
+            ),
+            DeclareLaunchArgument(
+                'vendor_namespace',
+                description="Prefix of the robot's own topics, empty on hardware.",
+                default_value='',
+            ),
+            bring_up(recorder),
+        ]
+    )
