@@ -1,0 +1,121 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What runs in a deployment, as data: the one description of it.
+
+``launch/`` turns it into launch_ros actions, ``nodes/supervisor.py`` into supervised processes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+Value = bool | int | float | str
+
+PACKAGE = 'lingbot_policy'
+# By the link of a robot file. The UDP SDK carries no cameras: those come through rosbridge.
+RELAYS = {'rosbridge': ('relay_rosbridge',), 'udp': ('relay_udp', 'relay_rosbridge')}
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """
+    One node: ``executable`` is its module in ``nodes`` and its script in ``lib/lingbot_policy``.
+
+    ``restarts``: it is started again when it dies; otherwise its end, where it is ``essential``,
+    ends the deployment.
+    """
+
+    executable: str
+    namespace: str
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    restarts: bool = False
+    essential: bool = True
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A simulated robot: size in pixels, rate in Hz; motion needs no operator."""
+
+    world: str = 'mujoco'
+    task: str = 'handover'
+    seed: int = 0
+    width: int = 320
+    height: int = 240
+    fps: float = 15.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """
+    One robot, one policy, and whether to record (``record`` is the folder of the bag).
+
+    ``link`` is the robot file's; a relay reaches the robot's own computer at ``link_host``.
+    ``executor`` holds parameters of the chunk executor which differ from its defaults.
+    """
+
+    robot: str
+    policy: str = 'hold'
+    bundle: str = ''
+    instruction: str = ''
+    namespace: str = ''
+    vendor_namespace: str = ''
+    seed: int = 0
+    record: str = ''
+    link: str = 'native'
+    link_host: str = ''
+    simulation: Simulation | None = None
+    executor: Mapping[str, Value] = field(default_factory=dict)
+
+
+def node_specs(deployment: Deployment) -> tuple[NodeSpec, ...]:
+    """Return the nodes in the order in which they start; they stop in :func:`stop_order`."""
+    common = {
+        'robot': deployment.robot,
+        'vendor_namespace': deployment.vendor_namespace,
+        'autostart': True,
+    }
+    simulation = deployment.simulation
+    specs = []
+    if simulation is not None:
+        world = {name: getattr(simulation, name) for name in Simulation.__dataclass_fields__}
+        specs.append(NodeSpec('sim_robot', deployment.namespace, {**common, **world}))
+    else:
+        relay = {**common, 'host': deployment.link_host}
+        specs += [
+            NodeSpec(name, deployment.namespace, relay, restarts=True)
+            for name in RELAYS.get(deployment.link, ())
+        ]
+    if deployment.record:
+        recorder = {**common, 'folder': deployment.record, 'record_on_activate': True}
+        specs.append(NodeSpec('episode_recorder', deployment.namespace, recorder, essential=False))
+    executor = {**common, 'simulation': simulation is not None, **deployment.executor}
+    specs.append(NodeSpec('chunk_executor', deployment.namespace, executor, restarts=True))
+    server = {
+        **common,
+        'policy': deployment.policy,
+        'bundle': deployment.bundle,
+        'instruction': deployment.instruction,
+        'seed': deployment.seed,
+    }
+    specs.append(NodeSpec('policy_server', deployment.namespace, server, restarts=True))
+    return tuple(specs)
+
+
+def stop_order(specs: tuple[NodeSpec, ...]) -> tuple[str, ...]:
+    """Return executables in the order they stop: motion first, the recording last."""
+    relays = ('relay_udp', 'relay_rosbridge')
+    order = ('chunk_executor', 'policy_server', 'sim_robot', *relays, 'episode_recorder')
+    present = {spec.executable for spec in specs}
+    return tuple(name for name in order if name in present)
+
+
+def environment() -> dict[str, str]:
+    """
+    Return variables every node of ours needs beside those of its ROS installation.
+
+    The profile gives a sender 64 MB of shared memory. With the default of 512 KB three raw
+    cameras at 30 Hz arrive at 10 Hz, and no setting of the receiver can repair it.
+    """
+    profile = files(PACKAGE) / 'data' / 'fastdds_shm.xml'
+    return {'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}
