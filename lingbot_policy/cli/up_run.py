@@ -1,0 +1,54 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""A deployment on a real robot, from the first node to the last."""
+
+import os
+from pathlib import Path
+import tempfile
+
+from lingbot_policy.bringup import Deployment
+from lingbot_policy.cli.live import LiveView
+from lingbot_policy.cli.running import RunningDeployment
+from lingbot_policy.robot import Robot
+
+FOREVER_S = float('inf')
+
+
+def run_up(deployment: Deployment, robot: Robot, headless: bool) -> None:
+    """
+    Keep the deployment up until it is interrupted or a node without which nothing goes on ends.
+
+    :raises ValueError: with the failing node's own error.
+    """
+    view = LiveView(headless)
+    for line in arming_text(deployment, robot):
+        view.say(line)
+    logs = Path(tempfile.mkdtemp(prefix='lingbot_up_'))
+    view.say(f'logs: {logs}')
+    with (
+        view.phase(f'{robot.name}  {deployment.policy}'),
+        RunningDeployment(deployment, robot, {}, logs, view.show) as running,
+    ):
+        view.begin()
+        running.run(FOREVER_S)
+
+
+def arming_text(deployment: Deployment, robot: Robot) -> list[str]:
+    """Return what an operator has to do and to know before arming."""
+    domain = os.environ.get('ROS_DOMAIN_ID', '0')
+    lines = [
+        f'{robot.file.title}: {deployment.policy}, ROS_DOMAIN_ID {domain}. It starts disarmed.'
+    ]
+    hint = robot.file.domain_hint
+    if hint is not None and str(hint) != domain:
+        lines.append(f'  The robot file expects ROS_DOMAIN_ID {hint}.')
+    lines += [f'  {i}. {step.text}' for i, step in enumerate(robot.file.arming, start=1)]
+    if robot.file.assumed:
+        lines.append(f'  Assumed, to be checked: {", ".join(robot.file.assumed)}')
+    if not deployment.executor.get('operator_confirms'):
+        lines.append('  Arming is refused until you start it with --operator-confirms.')
+    if robot.assumed_motion_fields and not deployment.executor.get('serial'):
+        lines.append('  It is refused without --serial: `lingbot jog` confirms what is assumed.')
+    where = f' --namespace {deployment.namespace}' if deployment.namespace else ''
+    lines += [f'  {act}: lingbot operate {act}{where}' for act in ('arm', 'disarm', 'stop')]
+    return lines

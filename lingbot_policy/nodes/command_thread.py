@@ -1,0 +1,88 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A thread that ticks at command rate: absolute deadlines, missed ticks skipped, never a burst.
+
+An rclpy timer under EventsExecutor lost 0.4-4.6 % of 250 Hz ticks with a p99 jitter of 2.3-4.2 ms
+on two cores; a thread with absolute deadlines held 250.0 Hz.
+"""
+
+from collections.abc import Callable
+import gc
+import os
+import threading
+import time
+
+COMMAND_PRIORITY = 50
+PROCESS_PRIORITY = 10
+NS = 1_000_000_000
+
+
+class CommandThread:
+    """
+    Calls ``tick(now_ns)`` (monotonic) every ``1 / rate_hz`` s from :meth:`start` to :meth:`stop`.
+
+    ``ticks`` counts calls, ``missed`` the deadlines that passed during a late one, ``fault`` is
+    called with an exception that a tick raised, after which no tick follows.
+    """
+
+    def __init__(
+        self,
+        rate_hz: float,
+        tick: Callable[[int], None],
+        fault: Callable[[BaseException], None],
+    ) -> None:
+        self._period_ns = round(NS / rate_hz)
+        self._tick = tick
+        self._fault = fault
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='command', daemon=True)
+        self.ticks = 0
+        self.missed = 0
+        self.worst_late_ns = 0
+        self.is_realtime = False
+
+    def start(self) -> None:
+        gc.collect()
+        gc.freeze()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        self.is_realtime = ask_for_realtime(COMMAND_PRIORITY)
+        due_ns = time.monotonic_ns()
+        try:
+            while not self._stop.is_set():
+                due_ns += self._period_ns
+                wait_ns = due_ns - time.monotonic_ns()
+                if wait_ns > 0:
+                    time.sleep(wait_ns * 1e-9)
+                now_ns = time.monotonic_ns()
+                late_ns = now_ns - due_ns
+                self.worst_late_ns = max(self.worst_late_ns, late_ns)
+                if late_ns >= self._period_ns:
+                    skipped = late_ns // self._period_ns
+                    self.missed += skipped
+                    due_ns += skipped * self._period_ns
+                self._tick(now_ns)
+                self.ticks += 1
+        except Exception as error:
+            self._fault(error)
+
+
+def ask_for_realtime(priority: int = PROCESS_PRIORITY) -> bool:
+    """
+    Whether the calling thread may run under SCHED_FIFO, which it then does.
+
+    Threads it starts inherit it. A process whose command thread is real-time has to be so as a
+    whole: the thread waits for the interpreter's lock, which another may hold while it waits for a
+    processor.
+    """
+    try:
+        os.sched_setscheduler(threading.get_native_id(), os.SCHED_FIFO, os.sched_param(priority))
+    except (PermissionError, OSError):
+        return False
+    return True

@@ -1,0 +1,149 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot's command topics, for one sender: it publishes, and notices whoever else does."""
+
+from collections.abc import Callable
+from functools import partial
+import time
+from typing import Any
+
+from builtin_interfaces.msg import Time
+import numpy as np
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+
+from lingbot_policy.nodes.encode import TopicEncoder
+from lingbot_policy.nodes.graph import endpoint_name, other_than, UNNAMED
+from lingbot_policy.nodes.qos import qos
+from lingbot_policy.robot import Robot
+
+NAMING_S = 10.0  # on a busy machine
+NAMING_PERIOD_S = 0.02
+# Asks for less than any publisher offers, so that it matches every one of them.
+_SENTINEL = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+
+
+class CommandTopics:
+    """
+    Publishes on every command topic of a robot and watches each by a sentinel subscription.
+
+    The middleware tells the sentinel of each publisher it matches, ours among them: that one is
+    known by its GID, the one that is new after its creation.
+
+    :param on_other: called with a text at once when another publisher appears, and again when
+        the name of its node is known, which is a little later.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        robot: Robot,
+        encoders: dict[str, TopicEncoder],
+        on_other: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._encoders = encoders
+        self._on_other = on_other
+        self._own: dict[str, bytes] = {}
+        self._allowed: dict[str, tuple[str, ...]] = {}
+        self._publishers: dict[str, Publisher] = {}
+        for key, encoder in encoders.items():
+            entry = robot.file.command_topics[key]
+            topic = robot.topic(entry.topic)
+            self._publishers[key], self._own[topic] = self._publisher(encoder.type, topic)
+            self._allowed[topic] = entry.allowed_idle_publishers
+        self._naming_until_s = 0.0
+        self._naming = node.create_timer(NAMING_PERIOD_S, self._name_them)
+        self._naming.cancel()
+        self._sentinels = [self._sentinel(key) for key in encoders]
+
+    def publish(self, positions: np.ndarray, stamp: Time) -> None:
+        """Send internal positions (dof,) on every topic."""
+        for key, encoder in self._encoders.items():
+            self._publishers[key].publish(encoder.encode(positions, stamp))
+
+    def others(self) -> list[str]:
+        """Return "topic: node" for each publisher besides ours and those which may be idle."""
+        me = f'{self._node.get_namespace().rstrip("/")}/{self._node.get_name()}'
+        found = []
+        for topic, own in self._own.items():
+            for endpoint in self._node.get_publishers_info_by_topic(topic):
+                name = endpoint_name(endpoint)
+                if _gid(endpoint) != own and not is_allowed(name, self._allowed[topic]):
+                    found.append(f'{topic}: {other_than(me, name)}')
+        return found
+
+    def destroy(self) -> None:
+        self._node.destroy_timer(self._naming)
+        for subscription in self._sentinels:
+            self._node.destroy_subscription(subscription)
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
+
+    def _publisher(self, kind: type, topic: str) -> tuple[Publisher, bytes]:
+        """Return a publisher and its GID: again, if another one appeared at the same moment."""
+        while True:
+            before = self._gids(topic)
+            publisher = self._node.create_publisher(kind, topic, qos('command'))
+            new = self._gids(topic) - before
+            if len(new) == 1:
+                return publisher, new.pop()
+            self._node.destroy_publisher(publisher)
+
+    def _sentinel(self, key: str) -> Subscription:
+        topic = self._publishers[key].topic_name
+        return self._node.create_subscription(
+            self._encoders[key].type,
+            topic,
+            _ignore,
+            _SENTINEL,
+            event_callbacks=SubscriptionEventCallbacks(matched=partial(self._on_matched, topic)),
+            raw=True,
+        )
+
+    def _on_matched(self, topic: str, status: Any) -> None:
+        if status.current_count_change > 0 and (others := self.others()):
+            self._tell(topic, others)
+
+    def _name_them(self) -> None:
+        others = self.others()
+        unnamed = any(UNNAMED in line for line in others)
+        if unnamed and time.monotonic() < self._naming_until_s:
+            return
+        self._naming.cancel()
+        if others:
+            self._on_other(_text(others))
+
+    def _tell(self, topic: str, others: list[str]) -> None:
+        if not any(UNNAMED in line for line in others):
+            self._on_other(_text(others))
+            return
+        if not self._allowed[topic]:
+            self._on_other(f'another publisher appeared on {topic}: its name is not known yet')
+        self._naming_until_s = time.monotonic() + NAMING_S
+        self._naming.reset()
+
+    def _gids(self, topic: str) -> set[bytes]:
+        return {_gid(each) for each in self._node.get_publishers_info_by_topic(topic)}
+
+
+def is_allowed(name: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a node's full name is among ``allowed``, which may leave out its namespace."""
+    return name in allowed or name.rpartition('/')[2] in allowed
+
+
+def _text(others: list[str]) -> str:
+    return f'others publish commands: {"; ".join(others)}'
+
+
+def _gid(endpoint: Any) -> bytes:
+    return bytes(endpoint.endpoint_gid)
+
+
+def _ignore(serialized: bytes) -> None:
+    """Only the matching counts: what others say is not for us to read."""

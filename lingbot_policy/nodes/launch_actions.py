@@ -1,0 +1,62 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the description of a deployment into launch_ros actions, its values into arguments."""
+
+from collections.abc import Mapping, Sequence
+
+from launch import Condition, LaunchContext
+from launch.actions import GroupAction, SetEnvironmentVariable, Shutdown
+from launch.events.process import ProcessExited
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, PushROSNamespace
+from launch_ros.parameter_descriptions import ParameterValue
+
+from lingbot_policy.bringup import environment, NodeSpec, PACKAGE
+from lingbot_policy.nodes.lifecycle import NOT_STARTED
+
+RESPAWN_DELAY_S = 1.0
+
+
+def argument(name: str, kind: type = str) -> ParameterValue:
+    """Return the value of a launch argument as a parameter of type ``kind``."""
+    # Without a type, launch_ros would read an instruction like "on" as a boolean.
+    return ParameterValue(LaunchConfiguration(name), value_type=kind)
+
+
+def bring_up(
+    specs: Sequence[NodeSpec], conditions: Mapping[str, Condition] | None = None
+) -> GroupAction:
+    """
+    Return the action which runs nodes in the namespace of the argument ``namespace``.
+
+    :param conditions: by executable, for nodes which do not always run.
+    """
+    conditions = conditions or {}
+    return GroupAction(
+        [
+            PushROSNamespace(LaunchConfiguration('namespace')),
+            *(SetEnvironmentVariable(name, value) for name, value in environment().items()),
+            *(_node(spec, conditions.get(spec.executable)) for spec in specs),
+        ]
+    )
+
+
+def _node(spec: NodeSpec, condition: Condition | None) -> LifecycleNode:
+    def on_exit(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+        cannot_go_on = event.returncode == NOT_STARTED or not spec.restarts
+        if context.is_shutdown or not (spec.essential and cannot_go_on):
+            return None
+        return Shutdown(reason=f'{spec.executable} ended with exit code {event.returncode}')
+
+    return LifecycleNode(
+        package=PACKAGE,
+        executable=spec.executable,
+        name=spec.executable,
+        namespace='',
+        parameters=[dict(spec.parameters)],
+        respawn=spec.restarts,
+        respawn_delay=RESPAWN_DELAY_S,
+        on_exit=on_exit,
+        output='screen',
+        condition=condition,
+    )
