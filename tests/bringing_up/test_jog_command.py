@@ -1,0 +1,188 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""``lingbot jog`` in a terminal, with an operator who answers."""
+
+from collections.abc import Callable, Iterator
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from lingbot_policy.confirmations import Confirmations, motion_digest, save_confirmations
+from lingbot_policy.robot import Robot
+
+pytestmark = pytest.mark.ros
+PATIENCE_S = 60.0
+BEGIN = 'Enter begins to command'
+ARMED = 'Finish the arming steps'
+MOVE = 'Enter moves it'
+SEEN = 'Did you see just that?'
+DISARM = 'Commands flow until Enter'
+
+
+class Terminal:
+    """A terminal in which the command runs."""
+
+    def __init__(self, arguments: list[str], folder: Path) -> None:
+        self._keyboard, terminal = os.openpty()
+        self.text = ''
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', 'lingbot_policy.cli.main', *arguments],
+            env={**os.environ, 'LINGBOT_CONFIG_DIR': str(folder), 'COLUMNS': '200'},
+            stdin=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=0,
+        )
+        os.close(terminal)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._read_until = 0
+
+    def press(self, keys: str) -> None:
+        os.write(self._keyboard, keys.encode())
+
+    def answer(self, question: str, words: str = '') -> None:
+        """Wait for a question which was not answered yet, and answer it."""
+        self.wait_for(question)
+        self._read_until = self.text.index(question, self._read_until) + len(question)
+        self.press(f'{words}\n')
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self.text[self._read_until :]:
+            assert time.monotonic() < deadline, f'waiting for {text!r}, got:\n{self.text}'
+            assert self._process.poll() is None or text in self.text, self.text
+            time.sleep(0.02)
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        code = self._process.wait(timeout=PATIENCE_S)
+        self._reader.join()
+        return code
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        self._process.stderr.close()
+        os.close(self._keyboard)
+
+    def _read(self) -> None:
+        while character := self._process.stderr.read(1):
+            self.text += character
+
+
+@pytest.fixture
+def terminal(ros_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def start(*arguments: str) -> Terminal:
+        opened.append(Terminal(['jog', '--simulation', *arguments], tmp_path / 'config'))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()
+
+
+def jogged(robot: Robot, tmp_path: Path, monkeypatch, but: str) -> Path:
+    """Note every joint as jogged but one; return the file."""
+    monkeypatch.setenv('LINGBOT_CONFIG_DIR', str(tmp_path / 'config'))
+    others = {joint: 'yesterday' for joint in robot.joints if joint != but}
+    known = Confirmations(robot.name, 'simulation', motion_digest(robot), joints=others)
+    return save_confirmations(robot, known)
+
+
+def test_the_last_joint_is_jogged_and_every_assumed_field_is_confirmed(
+    terminal, robot_file, tmp_path, monkeypatch
+):
+    assumed = ['arms.left.safe_max_velocity', 'command_topics.left.topic', 'safety.watchdog']
+    robot = robot_file('agilex_cobot_magic', assumed=assumed)
+    path = jogged(robot, tmp_path, monkeypatch, but='fr_joint1')
+    operator = terminal('--robot', robot.path)
+    operator.answer(BEGIN)
+    operator.answer(ARMED)
+    operator.wait_for('joint 1 of the right arm (fr_joint1) turns by')
+    operator.answer(MOVE)
+    operator.answer(SEEN, 'y')
+    operator.answer(DISARM)
+    operator.answer('arms.left.safe_max_velocity = [1.5,', 'y')
+    operator.answer('safety.watchdog = ', 'n')
+    assert operator.end() == 1
+    assert 'arming is refused: safety.watchdog' in operator.text
+    assert json.loads(path.read_text())['fields'] == {
+        'command_topics.left.topic': 'motion',
+        'arms.left.safe_max_velocity': 'operator',
+    }
+
+    again = terminal('--robot', robot.path)  # nothing is left to move
+    again.answer('safety.watchdog = ', 'y')
+    assert again.end() == 0
+    assert len(json.loads(path.read_text())['fields']) == 3
+
+
+def test_a_key_in_motion_stops_and_confirms_nothing(terminal, robot_file, tmp_path):
+    robot = robot_file('agilex_cobot_magic')
+    operator = terminal('--robot', robot.path, '--joint', 'fl_joint2')
+    operator.answer(BEGIN)
+    operator.answer(ARMED)
+    operator.answer(MOVE)
+    time.sleep(1.0)
+    operator.press(' ')
+    operator.wait_for('STOPPED: a key was pressed')
+    assert operator.end() == 1
+    assert not list((tmp_path / 'config').rglob('*.json'))
+
+
+def test_what_the_operator_saw_counts_and_ctrl_c_ends_in_order(terminal, robot_file, tmp_path):
+    robot = robot_file('agilex_cobot_magic')
+    operator = terminal('--robot', robot.path, '--joint', 'fl_gripper', '--joint', 'fl_joint2')
+    operator.answer(BEGIN)
+    operator.answer(ARMED)
+    operator.answer(MOVE)
+    operator.answer(SEEN, 'n')
+    operator.answer('Which one moved?', 'fr_gripper')
+    operator.answer('Which way first?', '-')
+    operator.wait_for('NOT CONFIRMED: fr_gripper was seen to move for fl_gripper: sides are')
+    assert operator.end() == 1
+    assert not list((tmp_path / 'config').rglob('*.json'))
+
+    interrupted = terminal('--robot', robot.path, '--joint', 'fl_joint2')
+    interrupted.answer(BEGIN)
+    interrupted.answer(ARMED)
+    interrupted.answer(MOVE)
+    time.sleep(0.5)
+    interrupted.interrupt()
+    assert interrupted.end() == 130
+    assert 'Traceback' not in interrupted.text
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('--robot', 'agilex_cobot_magic'), 'expected the serial number'),
+        (('--robot', 'agilex_cobot_magic', '--serial', 'simulation'), 'expected the serial'),
+        (('--robot', 'agilex_cobot_magic', '--serial', 'A1'), 'needs a terminal'),
+        (('--robot', 'agilex_cobot_magic', '--simulation', '--serial', 'A1'), 'no --serial'),
+    ],
+)
+def test_without_a_serial_or_a_terminal_nothing_is_started(arguments, said):
+    ended = subprocess.run(
+        [sys.executable, '-m', 'lingbot_policy.cli.main', 'jog', *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr

@@ -1,0 +1,79 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""A stop brakes, is latched, and is cleared only at rest with fresh joints."""
+
+import pytest
+
+from lingbot_policy.execution import Mode
+from lingbot_policy.safety import Reaction
+
+MS = 1_000_000
+
+
+def test_a_stop_brakes_holds_and_refuses_chunks_and_arming(moving):
+    moving.execution.stop('bumper')
+    assert moving.rejection() == 'stopped'
+    ticks = moving.run(20)
+    assert {tick.decision.reaction for tick in ticks} == {Reaction.STOP}
+    assert ticks[-1].decision.positions[0] == ticks[-2].decision.positions[0]
+    moving.execution.disarm('asked for')
+    assert moving.execution.mode is Mode.STOPPED
+    with pytest.raises(ValueError, match=r'stopped \(bumper\); clear the stop first'):
+        moving.execution.arm(moving.now_ns)
+
+
+def test_a_stop_leaves_no_plan_to_continue(moving):
+    moving.execution.stop('bumper')
+    assert len(moving.execution.chunks.remaining()) == 0
+
+
+def test_a_stop_is_not_cleared_while_it_brakes(moving):
+    moving.execution.stop('bumper')
+    moving.tick()
+    with pytest.raises(ValueError, match='still braking'):
+        moving.execution.clear_stop(moving.now_ns)
+    assert moving.execution.mode is Mode.STOPPED
+
+
+def test_a_stop_is_not_cleared_without_a_fresh_state(moving):
+    moving.execution.stop('bumper')
+    moving.run(20)
+    moving.now_ns += 300 * MS
+    with pytest.raises(ValueError, match='l1 is 300 ms old'):
+        moving.execution.clear_stop(moving.now_ns)
+    assert moving.execution.gate.stop_reason == 'bumper'
+
+
+def test_a_cleared_stop_leaves_it_disarmed(moving):
+    moving.execution.stop('bumper')
+    moving.run(20)
+    moving.execution.clear_stop(moving.now_ns)
+    assert moving.execution.mode is Mode.DISARMED
+    assert moving.tick() is None
+
+
+def test_a_stop_while_disarmed_keeps_it_silent_and_has_to_be_cleared(driver):
+    driver.execution.stop('bumper')
+    assert driver.tick() is None
+    driver.execution.expect('c1')
+    with pytest.raises(ValueError, match='clear the stop first'):
+        driver.execution.arm(driver.now_ns)
+    driver.execution.clear_stop(driver.now_ns)
+    driver.execution.arm(driver.now_ns)
+    assert driver.execution.mode is Mode.HOLDING
+
+
+def test_clearing_without_a_stop_changes_nothing(moving):
+    moving.execution.clear_stop(moving.now_ns)
+    assert moving.execution.mode is Mode.MOVING
+
+
+def test_a_stop_while_it_brakes_to_disarm_does_not_undo_the_next_arming(moving):
+    moving.execution.expect('c2')
+    moving.execution.stop('bumper')
+    moving.run(20)
+    moving.execution.clear_stop(moving.now_ns)
+    moving.execution.arm(moving.now_ns)
+    moving.run(3)
+    moving.accept(contract_digest='c2')
+    assert moving.tick().source == 'soft_start'
