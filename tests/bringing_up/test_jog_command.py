@@ -18,7 +18,7 @@ from lingbot_policy.confirmations import Confirmations, motion_digest, save_conf
 from lingbot_policy.robot import Robot
 
 pytestmark = pytest.mark.ros
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 BEGIN = 'Enter begins to command'
 ARMED = 'Finish the arming steps'
 MOVE = 'Enter moves it'

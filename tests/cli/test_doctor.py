@@ -12,7 +12,7 @@ from lingbot_policy import doctor, doctor_probes
 from lingbot_policy.robot import load_robot
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_what_is_missing_is_named_with_its_remedy(lingbot, tmp_path: Path):
     text = Path(load_robot('agilex_cobot_magic').path).read_text()
     mine = tmp_path / 'mine.yaml'
@@ -36,7 +36,7 @@ def test_what_is_missing_is_named_with_its_remedy(lingbot, tmp_path: Path):
     assert all(finding['remedy'] for finding in missing.values())
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_this_environment_is_a_go(lingbot):
     ended = lingbot('doctor', COLUMNS='200')
     assert 'no-go' not in ended.stdout, ended.stdout

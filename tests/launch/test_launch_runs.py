@@ -21,7 +21,7 @@ from lingbot_policy.bags.read import open_bag
 from lingbot_policy.bags.replay import recorded_robot
 
 pytestmark = pytest.mark.ros
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 LAUNCH = Path(__file__).parents[2] / 'launch'
 RUNNER = """
 import signal

@@ -145,7 +145,7 @@ def test_ctrl_c_ends_a_player_in_good_order(ros_env, uneven_bag):
     player.stderr.readline()
     os.kill(player.pid, signal.SIGINT)
 
-    _, said = player.communicate(timeout=20)
+    _, said = player.communicate(timeout=60)
     assert player.returncode == 0
     assert 'Traceback' not in said
 

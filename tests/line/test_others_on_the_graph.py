@@ -64,7 +64,7 @@ def test_a_foreign_publisher_of_commands_is_named_and_nothing_is_armed(
     assert probe.commands == []
 
     teleoperation.send_signal(signal.SIGINT)
-    teleoperation.wait(timeout=20)
+    teleoperation.wait(timeout=60)
     probe.arm()
     probe.wait('commands', lambda: probe.commands)
 

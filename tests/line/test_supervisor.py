@@ -20,8 +20,8 @@ from lingbot_policy.nodes.supervisor import Supervisor
 from lingbot_policy.robot import load_robot
 
 pytestmark = pytest.mark.ros
-END_S = 10.0
-START_S = 60.0  # a node that still imports ends when it has done so
+END_S = 60.0
+START_S = 90.0  # a node that still imports ends when it has done so
 DRIVER = """
 import json
 import os
@@ -110,7 +110,7 @@ def test_ctrl_c_brakes_disarms_and_ends_every_process(driven, probe):
     since = time.monotonic()
     wait_gone([driven.process.pid, *pids.values()], since)
 
-    assert driven.process.wait(timeout=1.0) == 0
+    assert driven.process.wait(timeout=60) == 0
     assert_braked(probe)
 
 
@@ -130,7 +130,7 @@ def test_a_killed_supervisor_takes_every_process_with_it_after_braking(driven, p
 def test_ctrl_c_while_the_nodes_start_leaves_no_process(driven, after_s):
     driven.read_pids()
     supervisor = psutil.Process(driven.process.pid)
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 90.0
     while not (children := supervisor.children(recursive=True)):
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -145,7 +145,7 @@ def test_ctrl_c_while_the_nodes_start_leaves_no_process(driven, after_s):
 def test_a_supervisor_killed_while_the_nodes_start_takes_them_with_it(driven):
     driven.read_pids()
     supervisor = psutil.Process(driven.process.pid)
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 90.0
     while not (children := supervisor.children(recursive=True)):
         assert time.monotonic() < deadline
         time.sleep(0.01)

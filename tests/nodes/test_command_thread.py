@@ -10,7 +10,7 @@ import pytest
 from lingbot_policy.nodes.command_thread import CommandThread
 
 PERIOD_NS = 10_000_000
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 class Ticks:

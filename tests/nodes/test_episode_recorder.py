@@ -34,7 +34,7 @@ from lingbot_policy.robot import load_robot
 
 pytestmark = pytest.mark.ros
 ROBOT = 'agilex_cobot_magic'
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 LEFT, RIGHT = '/puppet/joint_left', '/puppet/joint_right'
 HEAD = '/camera_f/color/image_raw'
 
@@ -90,7 +90,7 @@ class Talker:
 
     def end(self) -> None:
         self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
 
 class Operator:
@@ -174,7 +174,7 @@ def recorder(ros_env, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
     yield start
     for process in started:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=15)
+        process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_ctrl_c_closes_the_bag(recorder, operator, talker, tmp_path):
     left.wait_done()
     operator.wait(lambda: any(s.name == 'episode_recorder: recording' for s in operator.statuses))
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=15) == 0
+    assert process.wait(timeout=60) == 0
     assert numbers(tmp_path / 'bags' / 'bag', LEFT) == list(range(1, 101))
 
 
@@ -309,7 +309,7 @@ def test_a_type_which_is_not_installed_is_named_with_its_topic_and_package(recor
     text = load_robot(ROBOT).text.replace(JOINTS, 'nowhere_msgs/msg/Joints', 1)
     (tmp_path / 'robot.yaml').write_text(text)
     process = recorder(robot=tmp_path / 'robot.yaml')
-    assert process.wait(timeout=15) == 2
+    assert process.wait(timeout=60) == 2
     log = (tmp_path / 'recorder.log').read_text()
     assert f'topic {LEFT}: message type nowhere_msgs/msg/Joints' in log
     assert 'package nowhere_msgs is not installed' in log

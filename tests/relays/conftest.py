@@ -15,7 +15,7 @@ import yaml
 
 LEFT = [f'left_{number}' for number in range(1, 8)]
 RIGHT = [f'right_{number}' for number in range(1, 8)]
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 def robot_text(link: str, unit: str, closed: float) -> dict:
@@ -234,7 +234,7 @@ def start_relay(ros_env, tmp_path: Path) -> Iterator[Callable[..., subprocess.Po
             process.terminate()
     for process in started:
         try:
-            process.wait(timeout=10.0)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
