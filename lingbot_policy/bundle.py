@@ -6,6 +6,8 @@ A policy bundle: one folder with everything a policy is.
 ``policy.yaml`` the contract, ``config.json`` the model's sizes, ``model.safetensors`` (or shards
 and their index), ``norm_stats.json``, ``tokenizer.json`` and what else belongs to the tokenizer.
 The contract holds the hash of every other file; it is written last, so that half a bundle is none.
+Robots which share their weights have a folder each, with contract and statistics, and beside them
+one folder with all else, which the contracts name (``shares``).
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ import shutil
 import struct
 
 from lingbot_policy.action_space import action_space
-from lingbot_policy.contract import parse_contract, POLICY_FILE, PolicyContract
+from lingbot_policy.contract import parse_contract, POLICY_FILE, PolicyContract, shared_folder
 from lingbot_policy.model.config import ModelConfig
 from lingbot_policy.normalization import NormStats, read_norm_stats
 from lingbot_policy.robot import CAMERAS, Robot
@@ -38,6 +40,11 @@ class Bundle:
     config: ModelConfig
     norm_stats: NormStats
 
+    @property
+    def model_folder(self) -> Path:
+        """Return where config, weights and tokenizer lie."""
+        return shared_folder(self.folder, self.contract.shares)
+
 
 def load_bundle(folder: Path, robot: Robot | None = None) -> Bundle:
     """
@@ -50,10 +57,11 @@ def load_bundle(folder: Path, robot: Robot | None = None) -> Bundle:
         raise ValueError(f'{folder}: no such folder; expected a policy bundle')
     faults: list[str] = []
     contract = _read(faults, _read_contract, folder / POLICY_FILE)
-    config = _read(faults, _read_config, folder / CONFIG_FILE)
+    model_folder = shared_folder(folder, contract.shares if contract else '')
+    config = _read(faults, _read_config, model_folder / CONFIG_FILE)
     stats = _read(faults, read_norm_stats, folder / STATS_FILE)
-    faults += weights_faults(folder)
-    if not (folder / TOKENIZER_FILE).is_file():
+    faults += weights_faults(model_folder)
+    if not (model_folder / TOKENIZER_FILE).is_file():
         faults.append(f'{TOKENIZER_FILE}: missing')
     if contract is not None:
         if contract.hashes:
@@ -84,25 +92,25 @@ def write_bundle(
     Write a bundle and return its sealed contract.
 
     :param files: name in the bundle -> text to write, or a file; weights are hard-linked where
-        the file system allows it, all else is copied.
-    :raises ValueError: if ``folder`` exists already.
+        the file system allows it, all else is copied. What the contract shares is there already.
+    :raises ValueError: if ``folder`` exists already, or what the contract shares does not fit.
     """
     folder = Path(folder)
-    if folder.exists():
-        raise ValueError(f'{folder} exists; give a new folder, or remove it first')
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f'.{folder.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    for name, content in files.items():
-        if isinstance(content, str):
-            (partial / name).write_text(content, encoding='utf-8')
-        else:
-            _link_or_copy(content, partial / name)
+    partial = _write_partial(folder, files)
     sealed = contract.seal(partial)
     (partial / POLICY_FILE).write_text(sealed.to_yaml(), encoding='utf-8')
     partial.rename(folder)
     return sealed
+
+
+def write_shared(folder: Path, files: Mapping[str, Path | str]) -> None:
+    """
+    Write a folder for bundles to share, from ``files`` as in :func:`write_bundle`.
+
+    :raises ValueError: if ``folder`` exists already.
+    """
+    folder = Path(folder)
+    _write_partial(folder, files).rename(folder)
 
 
 def config_text(config: ModelConfig) -> str:
@@ -213,6 +221,22 @@ def _size_faults(contract: PolicyContract, config: ModelConfig) -> list[str]:
     if config.views != len(CAMERAS):
         faults.append(f'views: {CONFIG_FILE} has {config.views}, expected {len(CAMERAS)}')
     return faults
+
+
+def _write_partial(folder: Path, files: Mapping[str, Path | str]) -> Path:
+    """Return a hidden folder beside ``folder`` with these files, to be renamed when complete."""
+    if folder.exists():
+        raise ValueError(f'{folder} exists; give a new folder, or remove it first')
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f'.{folder.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for name, content in files.items():
+        if isinstance(content, str):
+            (partial / name).write_text(content, encoding='utf-8')
+        else:
+            _link_or_copy(content, partial / name)
+    return partial
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

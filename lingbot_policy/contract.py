@@ -30,7 +30,8 @@ class PolicyContract(BaseModel):
 
     Step i of a chunk is due at t_ref + (i + ``first_step_offset``) / ``rate_hz``.
     ``normalization`` is the formula of ``arm.position`` and of ``effector.position``;
-    ``hashes`` are those of the bundle's other files, by name.
+    ``hashes`` are those of the bundle's other files, by name. ``shares`` names a folder beside the
+    bundle whose files complete it: robots which share their weights have one copy of them.
     """
 
     model_config = ConfigDict(extra='forbid', strict=True, frozen=True, allow_inf_nan=False)
@@ -49,12 +50,13 @@ class PolicyContract(BaseModel):
     pad_dims: Literal['integrate', 'noise_schedule'] = 'integrate'
     steps: Annotated[int, Field(gt=0)] = 10
     truncate_prompt: bool = False
+    shares: Annotated[str, Field(pattern=r'^(\w[\w.-]*)?$')] = ''
     hashes: dict[str, str] = {}
 
     @property
     def digest(self) -> str:
-        """Short hash of every field."""
-        content = json.dumps(self.model_dump(mode='json'), sort_keys=True)
+        """Short hash of every field but ``shares``: where files lie changes no meaning."""
+        content = json.dumps(self.model_dump(mode='json', exclude={'shares'}), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
@@ -64,12 +66,19 @@ class PolicyContract(BaseModel):
         return yaml.safe_dump(self.model_dump(mode='json'), sort_keys=False, width=99)
 
     def seal(self, folder: Path) -> 'PolicyContract':
-        """Return this contract with the hashes of all files in ``folder`` but the contract's."""
-        return self.model_copy(update={'hashes': file_hashes(folder)})
+        """
+        Return this contract with the hashes of all files of the bundle but the contract's.
+
+        :raises ValueError: the shared folder is missing, or repeats a name of the bundle.
+        """
+        return self.model_copy(update={'hashes': file_hashes(folder, self.shares)})
 
     def file_mismatches(self, folder: Path) -> list[str]:
         """Return one line for each file which is missing, was added, or differs from its hash."""
-        found = file_hashes(folder)
+        try:
+            found = file_hashes(folder, self.shares)
+        except ValueError as error:
+            return [str(error)]
         lines = []
         for name in sorted(self.hashes.keys() | found.keys()):
             sealed, hashed = self.hashes.get(name), found.get(name)
@@ -127,18 +136,43 @@ def parse_contract(text: str, path: str) -> PolicyContract:
         raise ValueError('\n'.join(_describe(path, fault) for fault in error.errors())) from error
 
 
-def file_hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of a bundle but the contract and hidden ones, by name."""
+def shared_folder(folder: Path, shares: str) -> Path:
+    """Return where a bundle's config, weights and tokenizer lie: in it, or in what it shares."""
+    return folder.resolve().parent / shares if shares else folder
+
+
+def file_hashes(folder: Path, shares: str = '') -> dict[str, str]:
+    """
+    Return the SHA-256 of every file of a bundle but the contract and hidden ones, by name.
+
+    :raises ValueError: the shared folder is missing, or repeats a name of the bundle.
+    """
+    paths = _named_files(folder)
+    if shares:
+        shared = shared_folder(folder, shares)
+        if not shared.is_dir():
+            raise ValueError(
+                f'shares: found no folder {shared}, expected the files this bundle shares with '
+                'others; copy it along'
+            )
+        completing = _named_files(shared)
+        both = sorted(paths.keys() & completing.keys())
+        if both:
+            raise ValueError(f'shares: found {both} in {folder.name} and in {shares}; keep one')
+        paths |= completing
+    with ThreadPoolExecutor() as pool:  # hashing releases the GIL; shards are gigabytes
+        return dict(zip(paths, pool.map(_file_hash, paths.values()), strict=True))
+
+
+def _named_files(folder: Path) -> dict[str, Path]:
     names = {path.relative_to(folder): path for path in sorted(folder.rglob('*'))}
-    paths = {
+    return {
         name.as_posix(): path
         for name, path in names.items()
         if path.is_file()
         and name.as_posix() != POLICY_FILE
         and not any(part.startswith('.') for part in name.parts)
     }
-    with ThreadPoolExecutor() as pool:  # hashing releases the GIL; shards are gigabytes
-        return dict(zip(paths, pool.map(_file_hash, paths.values()), strict=True))
 
 
 def _file_hash(path: Path) -> str:

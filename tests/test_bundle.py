@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lingbot_policy.bundle import config_text, load_bundle, write_bundle
+from lingbot_policy.bundle import config_text, load_bundle, write_bundle, write_shared
 from lingbot_policy.contract import parse_contract, scripted_contract
 from lingbot_policy.model.config import ModelConfig
 from lingbot_policy.robot import load_robot, parse_robot
@@ -159,3 +159,63 @@ def test_a_linked_download_is_copied_and_not_its_link(tmp_path):
     link.symlink_to(files['model.safetensors'])
     write_bundle(tmp_path / 'b', CONTRACT, files | {'model.safetensors': link})
     assert not (tmp_path / 'b' / 'model.safetensors').is_symlink()
+
+
+@pytest.fixture
+def sharing(tmp_path):
+    """Return two bundles with statistics of their own, and all else in the folder beside them."""
+    files = bundle_files(tmp_path)
+    stats = files.pop('norm_stats.json')
+    write_shared(tmp_path / 'common', files)
+    for name in ('one', 'two'):
+        contract = CONTRACT.model_copy(update={'shares': 'common'})
+        write_bundle(tmp_path / name, contract, {'norm_stats.json': stats})
+    return tmp_path
+
+
+def test_bundles_share_one_copy_of_the_weights(sharing, monkeypatch):
+    weights = [path.parent.name for path in sharing.rglob('*.safetensors')]
+    assert weights == ['common']
+    for name in ('one', 'two'):
+        bundle = load_bundle(sharing / name, ROBOT)
+        assert bundle.model_folder == sharing / 'common'
+        assert set(bundle.contract.hashes) == {
+            'config.json',
+            'model.safetensors',
+            'norm_stats.json',
+            'tokenizer.json',
+        }
+    monkeypatch.chdir(sharing / 'one')
+    assert load_bundle(Path('.'), ROBOT).model_folder == sharing / 'common'
+
+
+def test_a_change_of_what_is_shared_is_noticed_by_every_bundle(sharing):
+    (sharing / 'common' / 'tokenizer.json').write_text('{"other": 1}')
+    (sharing / 'common' / 'added').write_text('')
+    for name in ('one', 'two'):
+        text = refusal(sharing / name)
+        assert 'tokenizer.json: sealed as' in text
+        assert 'added: not sealed' in text
+
+
+def test_a_shared_folder_which_was_not_copied_along_is_named(sharing):
+    (sharing / 'common').rename(sharing / 'elsewhere')
+    text = refusal(sharing / 'one')
+    assert f'shares: found no folder {sharing / "common"}' in text
+    assert 'model.safetensors: missing' in text
+
+
+def test_a_file_both_here_and_there_is_refused(sharing):
+    (sharing / 'one' / 'config.json').write_text('{}')
+    assert "shares: found ['config.json'] in one and in common; keep one" in refusal(
+        sharing / 'one'
+    )
+    load_bundle(sharing / 'two', ROBOT)
+    with pytest.raises(ValueError, match=r"found \['tokenizer.json'\]"):
+        contract = CONTRACT.model_copy(update={'shares': 'common'})
+        write_bundle(sharing / 'three', contract, {'tokenizer.json': '{}'})
+    assert not (sharing / 'three').exists()
+
+
+def test_the_shared_folder_alone_is_no_bundle(sharing):
+    assert 'policy.yaml: missing' in refusal(sharing / 'common')

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract: what differs is named with both values, and a file never changes unseen."""
 
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
 from lingbot_policy.contract import file_hashes, parse_contract, PolicyContract, scripted_contract
@@ -25,6 +28,17 @@ def test_a_contract_comes_back_from_its_file_and_from_its_message():
 )
 def test_any_change_of_meaning_changes_the_digest(change):
     assert CONTRACT.model_copy(update=change).digest != CONTRACT.digest
+
+
+def test_where_the_files_lie_changes_no_meaning():
+    assert CONTRACT.model_copy(update={'shares': 'common'}).digest == CONTRACT.digest
+
+
+@pytest.mark.parametrize('place', ['../common', '/etc', '..', 'a/b'])
+def test_only_a_folder_beside_the_bundle_can_be_shared(place):
+    text = CONTRACT.to_yaml().replace("shares: ''", f'shares: {place}')
+    with pytest.raises(ValueError, match=r'policy\.yaml: shares: found'):
+        parse_contract(text, 'policy.yaml')
 
 
 def test_another_robot_is_refused_with_field_and_both_values():
@@ -104,3 +118,9 @@ def test_a_contract_cannot_be_changed_in_place():
     with pytest.raises(ValueError, match='frozen'):
         CONTRACT.robot = 'other'
     assert isinstance(CONTRACT, PolicyContract)
+
+
+def test_the_digest_of_the_packaged_bundle_outlives_new_fields():
+    """It stands in every recording; a field that says where files lie must not change it."""
+    path = Path(str(files('lingbot_policy'))) / 'data/bundles/tiny_agilex_cobot_magic/policy.yaml'
+    assert parse_contract(path.read_text(), 'policy.yaml').digest == '0f21f69e08bf3070'

@@ -90,13 +90,13 @@ class LingBotPolicy:
         if threads is not None:
             torch.set_num_threads(threads)
         device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        tokenizer = load_tokenizer(found.folder)
+        tokenizer = load_tokenizer(found.model_folder)
         integrated_S = None
         if found.contract.pad_dims == 'noise_schedule':
             space = action_space(robot, found.contract.layout, found.config.max_action_dim)
             integrated_S = _used_slots(space)
         engine = Engine.load(
-            found.folder,
+            found.model_folder,
             found.config,
             precision or best_precision(device),
             device,
