@@ -83,7 +83,7 @@ class RunningDeployment:
 
     def stop_recording(self) -> dict:
         """Close the bag; return its path and, for each topic, what was published and written."""
-        return json.loads(self.monitor.call('episode_recorder/stop', timeout_s=60.0))
+        return json.loads(self.monitor.call('episode_recorder/stop', timeout_s=60.0, once=True))
 
     def run(self, seconds: float) -> None:
         """

@@ -9,6 +9,7 @@ EventsExecutor which spins while another thread destroys what it serves crashes 
 """
 
 from collections.abc import Callable
+import contextlib
 import ctypes
 import functools
 import os
@@ -27,7 +28,9 @@ from rclpy.task import Future
 
 from lingbot_policy.bringup import environment
 
-READY_FD = 'LINGBOT_READY_FD'  # a pipe on which a supervisor waits for our word
+LIFE_FD = 'LINGBOT_LIFE_FD'  # a pipe on which a supervisor hears that we are active, and live
+ACTIVE, FAILED, BEAT = b'active', b'failed', b'.'
+BEAT_S = 1.0
 PARENT_PID = 'LINGBOT_PARENT_PID'  # of the supervisor: its end is ours
 PR_SET_PDEATHSIG = 1
 NOT_STARTED = 2  # exit code for what another start would not mend: parameters, configuration
@@ -82,12 +85,13 @@ def run(make_node: Callable[[], LifecycleNode], *, needs_message_info: bool = Fa
     executor.add_node(node)
     spinner = threading.Thread(target=_spin, args=(executor, node), name='executor', daemon=True)
     spinner.start()
-    code = 0
+    code, supervisor = 0, _supervisor()
     try:
         if node.get_parameter('autostart').value:
             code = _start(node)
-            _tell_supervisor('active' if code == 0 else 'failed')
-        while code == 0 and not _is_asked_to_end(within_s=1.0):
+            _tell(supervisor, ACTIVE if code == 0 else FAILED)
+        while code == 0 and not _is_asked_to_end(within_s=BEAT_S):
+            _tell(supervisor, BEAT)
             if not spinner.is_alive():
                 fail(node, 'the executor has stopped')
     finally:
@@ -138,11 +142,20 @@ def _start(node: LifecycleNode) -> int:
     return 0
 
 
-def _tell_supervisor(word: str) -> None:
-    descriptor = os.environ.pop(READY_FD, '')
-    if descriptor:
-        os.write(int(descriptor), word.encode())
-        os.close(int(descriptor))
+def _supervisor() -> int | None:
+    """Return the pipe to the supervisor which started this process, if one did."""
+    descriptor = os.environ.pop(LIFE_FD, '')
+    if not descriptor:
+        return None
+    os.set_blocking(int(descriptor), False)
+    return int(descriptor)
+
+
+def _tell(supervisor: int | None, word: bytes) -> None:
+    if supervisor is None:
+        return
+    with contextlib.suppress(BlockingIOError, BrokenPipeError):  # it reads no more, or has ended
+        os.write(supervisor, word)
 
 
 def _spin(executor: Executor, node: LifecycleNode) -> None:

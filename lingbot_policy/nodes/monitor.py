@@ -8,8 +8,10 @@ the deployment next to nothing.
 """
 
 from collections import deque
+import contextlib
 from dataclasses import dataclass, field
 import json
+import queue
 import threading
 import time
 from typing import Any
@@ -31,6 +33,7 @@ from lingbot_policy.robot import Robot
 
 NAME = 'lingbot_monitor'
 STAGES = ('observe', 'preprocess', 'infer', 'postprocess', 'capture_to_publish')
+ASK_AGAIN_S = 1.0
 DISCOVERY_S = 3.3  # Fast DDS announces a participant every 3 s; the first ones can be missed
 
 
@@ -135,9 +138,12 @@ class Monitor:
         """Return whether the simulated world runs."""
         return self._simulation.wait(timeout_s)
 
-    def call(self, service: str, timeout_s: float = 5.0) -> str:
+    def call(self, service: str, timeout_s: float = 5.0, once: bool = False) -> str:
         """
         Call a Trigger service, as ``chunk_executor/arm``, and return its message.
+
+        It asks again every second: after a restart the service may look ready because of the
+        dead one. ``once`` is for what must not be done twice.
 
         :raises ValueError: if it is not there, does not answer in time, or refuses.
         """
@@ -151,12 +157,16 @@ class Monitor:
                         'is the deployment running?'
                     )
                 time.sleep(0.02)
-            future = client.call_async(Trigger.Request())
-            answered = threading.Event()
-            future.add_done_callback(lambda _: answered.set())
-            if not answered.wait(timeout_s):
+            answers: queue.SimpleQueue[Trigger.Response] = queue.SimpleQueue()
+            deadline = time.monotonic() + timeout_s
+            response = None
+            while response is None and (left_s := deadline - time.monotonic()) > 0:
+                future = client.call_async(Trigger.Request())
+                future.add_done_callback(lambda done: answers.put(done.result()))
+                with contextlib.suppress(queue.Empty):
+                    response = answers.get(timeout=left_s if once else min(left_s, ASK_AGAIN_S))
+            if response is None:
                 raise ValueError(f'service {client.srv_name}: no answer within {timeout_s:g} s')
-            response = future.result()
         finally:
             self._node.destroy_client(client)
         if not response.success:

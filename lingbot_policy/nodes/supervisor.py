@@ -18,17 +18,19 @@ import time
 import yaml
 
 from lingbot_policy.bringup import environment, NodeSpec, stop_order
-from lingbot_policy.nodes.lifecycle import NOT_STARTED, PARENT_PID, READY_FD
+from lingbot_policy.nodes.lifecycle import ACTIVE, LIFE_FD, NOT_STARTED, PARENT_PID
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 8.0
-MAX_RESTARTS = 5
+MAX_RESTARTS = 5  # one after the other; a node which then lives for LIVES_S may die as often again
+LIVES_S = 60.0
+FROZEN_S = 15.0  # a node says every second that it lives
 _NOISE = re.compile(r'^\[(?:INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: ')
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that happened to a process: ``kind`` is died, restarted or ended."""
+    """Something that happened to a process: ``kind`` is frozen, died, restarted or ended."""
 
     executable: str
     kind: str
@@ -36,12 +38,13 @@ class Incident:
 
 
 class _Child:
-    """One node's process, its log and its word that it is active."""
+    """One node's process, its log, its word that it is active, and its heartbeat after that."""
 
     def __init__(self, spec: NodeSpec, env: Mapping[str, str], log_dir: Path) -> None:
         self.spec = spec
         self.log = log_dir / f'{spec.executable}.log'
         self.restarts = 0
+        self._beats = -1
         self._env = dict(env)
         self._params = log_dir / f'{spec.executable}.yaml'
         content = {'/**': {'ros__parameters': dict(spec.parameters)}}
@@ -49,7 +52,10 @@ class _Child:
         self._params.write_text(yaml.safe_dump(content), encoding='utf-8')
 
     def spawn(self) -> None:
-        self._ready, write_end = os.pipe()
+        self._beats, write_end = os.pipe()
+        os.set_blocking(self._beats, False)
+        self._is_active = False
+        self._spawned_s = self._beat_s = time.monotonic()
         command = [sys.executable, '-m', f'lingbot_policy.nodes.{self.spec.executable}']
         command += ['--ros-args', '--params-file', str(self._params)]
         if self.spec.namespace:
@@ -57,7 +63,7 @@ class _Child:
         with self.log.open('ab') as log:
             self.process = subprocess.Popen(
                 command,
-                env={**self._env, READY_FD: str(write_end), PARENT_PID: str(os.getpid())},
+                env={**self._env, LIFE_FD: str(write_end), PARENT_PID: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -73,17 +79,38 @@ class _Child:
         :raises ValueError: with its own error if it failed, or naming the time it took.
         """
         while (left_s := deadline - time.monotonic()) > 0:
-            if not select.select([self._ready], [], [], min(left_s, 0.2))[0]:
+            if not select.select([self._beats], [], [], min(left_s, 0.2))[0]:
                 continue
-            word = os.read(self._ready, 64)
-            os.close(self._ready)
-            if word == b'active':
+            if self.is_alive() and self._is_active:
                 return
             self.end(STOP_TIMEOUT_S)
             raise ValueError(f'{self.spec.executable}: {self.last_words()}')
         raise ValueError(
             f'{self.spec.executable} is not active after {START_TIMEOUT_S:.0f} s; see {self.log}'
         )
+
+    def is_alive(self) -> bool:
+        """Read the heartbeat; return whether the last one is no older than ``FROZEN_S``."""
+        try:
+            while said := os.read(self._beats, 4096):
+                self._is_active = self._is_active or said.startswith(ACTIVE)
+                self._beat_s = time.monotonic()
+        except BlockingIOError:
+            pass
+        return not self._is_active or time.monotonic() - self._beat_s < FROZEN_S
+
+    def may_restart(self) -> bool:
+        """Return whether it may be started again, and count that."""
+        if time.monotonic() - self._spawned_s > LIVES_S:
+            self.restarts = 0
+        self.restarts += 1
+        return self.spec.restarts and self.restarts <= MAX_RESTARTS
+
+    def forget(self) -> None:
+        """Close the pipe of an ended process."""
+        if self._beats >= 0:
+            os.close(self._beats)
+            self._beats = -1
 
     def last_words(self) -> str:
         """Return the last error line of the log, or where the log lies."""
@@ -109,6 +136,7 @@ class _Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.forget()
 
 
 class Supervisor:
@@ -151,20 +179,24 @@ class Supervisor:
         """
         Look after the processes; call it a few times a second.
 
-        A node that restarts is started again without waiting for it, unless its configuration
-        has failed. Incidents of kind ``ended`` mean that the deployment cannot go on.
+        A node which says no more that it lives is killed. A node that restarts is started again
+        without waiting for it, unless its configuration has failed. Incidents of kind ``ended``
+        mean that the deployment cannot go on.
         """
         incidents = []
         for name in tuple(self._started):
             child = self._children[name]
             code = child.process.poll()
+            if code is None and not child.is_alive():
+                incidents.append(Incident(name, 'frozen', f'silent for {FROZEN_S:.0f} s: killed'))
+                child.process.kill()
+                code = child.process.wait()
             if code is None:
                 continue
             detail = f'exit code {code}: {child.last_words()}'
             incidents.append(Incident(name, 'died', detail))
-            may_restart = child.spec.restarts and code != NOT_STARTED
-            if may_restart and child.restarts < MAX_RESTARTS:
-                child.restarts += 1
+            child.forget()
+            if code != NOT_STARTED and child.may_restart():
                 with _signals_postponed():
                     child.spawn()
                 incidents.append(Incident(name, 'restarted', f'restart {child.restarts}'))

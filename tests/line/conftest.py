@@ -29,7 +29,7 @@ from std_srvs.srv import Trigger
 from lingbot_policy.bringup import Deployment, node_specs, NodeSpec, Simulation
 from lingbot_policy.decode import stamp_ns
 from lingbot_policy.nodes.qos import qos
-from lingbot_policy.nodes.supervisor import Supervisor
+from lingbot_policy.nodes.supervisor import Incident, Supervisor
 
 PATIENCE_S = 90.0  # on a loaded machine; every wait ends at its condition
 ROBOT = 'agilex_cobot_magic'
@@ -163,10 +163,14 @@ def moved(commands: list[Command]) -> float:
 
 
 class Line:
-    """A running deployment."""
+    """A running deployment, looked after as `lingbot up` does it."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
+        self.incidents: list[Incident] = []
+        self._ends = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name='keeper', daemon=True)
+        self._keeper.start()
 
     @property
     def pids(self) -> dict[str, int]:
@@ -176,14 +180,22 @@ class Line:
         """Kill a node with SIGKILL; the supervisor learns of it at its next poll."""
         os.kill(self.pids[executable], signal.SIGKILL)
 
-    def wait_incidents(self, kind: str) -> list:
-        """Poll until an incident of ``kind`` and return all that happened."""
-        incidents, deadline = [], time.monotonic() + PATIENCE_S
-        while not any(incident.kind == kind for incident in incidents):
-            assert time.monotonic() < deadline, f'no incident {kind}: {incidents}'
-            incidents += self.supervisor.poll()
-            time.sleep(0.05)
-        return incidents
+    def wait_incidents(self, kind: str, executable: str = '') -> list[Incident]:
+        """Wait until an incident of ``kind`` and return all that happened."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not any(i.kind == kind and executable in i.executable for i in self.incidents):
+            assert time.monotonic() < deadline, f'no incident {kind}: {self.incidents}'
+            time.sleep(0.02)
+        return self.incidents.copy()
+
+    def stop(self) -> None:
+        self._ends.set()
+        self._keeper.join()
+        self.supervisor.stop()
+
+    def _keep(self) -> None:
+        while not self._ends.wait(0.05):
+            self.incidents += self.supervisor.poll()
 
 
 @pytest.fixture
@@ -215,18 +227,18 @@ def specs_with() -> Callable[..., tuple[NodeSpec, ...]]:
 @pytest.fixture
 def start(ros_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Line]]:
     """Start a deployment, or given specs; everything is brought down after the test."""
-    started: list[Supervisor] = []
+    started: list[Line] = []
 
     def run(what: Deployment | tuple[NodeSpec, ...]) -> Line:
         specs = node_specs(what) if isinstance(what, Deployment) else what
         supervisor = Supervisor(specs, ros_env, tmp_path / f'run_{len(started)}')
-        started.append(supervisor)
         supervisor.start()
-        return Line(supervisor)
+        started.append(Line(supervisor))
+        return started[-1]
 
     yield run
-    for supervisor in reversed(started):
-        supervisor.stop()
+    for line in reversed(started):
+        line.stop()
     for log in sorted(tmp_path.glob('run_*/*.log')):  # shown where the test has failed
         print(f'--- {log.name}\n{log.read_text(errors="replace")[-4000:]}')
 

@@ -168,7 +168,7 @@ def test_the_bag_of_a_run_gives_what_its_server_saw_read_offline_and_played_agai
     line = start(tuple(specs))
     probe.arm()
     probe.wait_chunks(30)
-    line.supervisor.stop()
+    line.stop()
     (metadata,) = (tmp_path / 'bags').rglob('metadata.yaml')
 
     offline = offline_digests(metadata.parent)
