@@ -215,11 +215,12 @@ class Safety(Strict):
     """
     Tolerances in rad and s; grippers use the ``gripper_`` values in strokes.
 
-    ``step_limit_rad`` bounds one command step; ``following_error`` compares the command with the
-    measured joint.
+    ``step_limit_rad`` bounds one command step; commands stay ``position_margin_rad`` inside the
+    limits; ``following_error`` compares the command with the measured joint.
     """
 
     step_limit_rad: Positive | None = None
+    position_margin_rad: Annotated[float, Field(ge=0)] = 0.0
     state_tolerance_rad: Positive = 0.05
     gripper_tolerance: Positive = 0.1
     following_error_rad: Positive = 0.3
@@ -228,10 +229,15 @@ class Safety(Strict):
 
 
 class Link(Strict):
-    """A joint's axis and its origin, both in the frame of the joint before; metres."""
+    """
+    A joint's axis and its origin, both in the frame of the joint before; metres.
+
+    ``radius`` is that of the capsule from this joint to the next, or to the tool point.
+    """
 
     offset: Vector3
     axis: Vector3
+    radius: Positive = 0.04
 
 
 class ArmGeometry(Strict):
@@ -252,12 +258,26 @@ class CameraGeometry(Strict):
     fov: Positive
 
 
+class Box(Strict):
+    """Two corners in the robot's frame, m."""
+
+    lower: Vector3
+    upper: Vector3
+
+
 class Geometry(Strict):
-    """Lengths for simulation. ``stand_in`` geometry is not the vendor's; ``model`` replaces it."""
+    """
+    Lengths for simulation, and for distances where they are not a ``stand_in``.
+
+    ``model`` replaces links; ``table_z`` is the height of a table the arms keep clear of,
+    ``workspace`` where the tool points may be.
+    """
 
     provenance: str
     stand_in: bool
     model: str | None = None
+    table_z: Finite | None = None
+    workspace: Box | None = None
     arms: dict[Sides, ArmGeometry]
     cameras: dict[str, CameraGeometry]
 
