@@ -21,6 +21,7 @@ def describe(device: str) -> dict:
         'threads': torch.get_num_threads(),
         'cpu_instructions': torch.backends.cpu.get_cpu_capability(),
         'amx_bf16': bool(torch.cpu._is_amx_tile_supported()),
+        'avx512_bf16': bool(torch.cpu._is_avx512_bf16_supported()),
         'load_average': [round(load, 2) for load in os.getloadavg()],
         'cores': os.cpu_count(),
         'python': platform.python_version(),
