@@ -2,15 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What surrounds the small model: its sizes, tokenizer, statistics and contract."""
 
+from collections.abc import Sequence
 import json
 from pathlib import Path
+import shutil
 import tempfile
 
 import numpy as np
 from tokenizers import decoders, models, pre_tokenizers, Tokenizer, trainers
 
-from lingbot_policy.action_space import action_space
-from lingbot_policy.bundle import CONFIG_FILE, config_text, STATS_FILE, WEIGHTS_FILE, write_bundle
+from lingbot_policy.bundle import (
+    CONFIG_FILE,
+    config_text,
+    STATS_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    write_bundle,
+    write_shared,
+)
 from lingbot_policy.contract import PolicyContract
 from lingbot_policy.model.config import ExpertConfig, ModelConfig, VisionConfig
 from lingbot_policy.model.lingbot_vla import LingBotVLA
@@ -24,6 +33,7 @@ PAD = '<pad>'
 PROMPT_LENGTH = 32
 FORMULAS = {'arm.position': 'meanstd', 'effector.position': 'meanstd'}
 LEAST_STD = 0.01
+SHARED = 'tiny_shared'
 
 
 def tiny_config(vocabulary: int) -> ModelConfig:
@@ -89,24 +99,47 @@ def tiny_contract(robot: Robot) -> PolicyContract:
     )
 
 
-def slots_of(robot: Robot) -> np.ndarray:
-    return action_space(robot, 'concat_groups', 16).slots
-
-
 def write_tiny_bundle(
     folder: Path, robot: Robot, model: LingBotVLA, tokenizer: Tokenizer, stats: str, readme: str
 ) -> None:
     """Write the bundle; ``folder`` must not exist."""
     with tempfile.TemporaryDirectory() as place:
-        weights = Path(place) / WEIGHTS_FILE
-        save_weights(model, weights)
-        settings = {'tokenizer_class': 'PreTrainedTokenizerFast', 'pad_token': PAD}
-        files = {
-            CONFIG_FILE: config_text(model.config),
-            WEIGHTS_FILE: weights,
-            STATS_FILE: stats,
-            'tokenizer.json': tokenizer.to_str(),
-            'tokenizer_config.json': json.dumps(settings) + '\n',
-            'README.md': readme,
-        }
-        write_bundle(folder, tiny_contract(robot), files)
+        files = _model_files(Path(place), model, tokenizer, readme)
+        write_bundle(folder, tiny_contract(robot), files | {STATS_FILE: stats})
+
+
+def write_tiny_bundles(
+    folder: Path,
+    robots: Sequence[Robot],
+    model: LingBotVLA,
+    tokenizer: Tokenizer,
+    stats: Sequence[str],
+    readme: str,
+) -> None:
+    """Write ``tiny_<robot>`` for each robot, and what they share, into ``folder``, anew."""
+    for name in (SHARED, *(bundle_name(robot) for robot in robots)):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as place:
+        write_shared(folder / SHARED, _model_files(Path(place), model, tokenizer, readme))
+    for robot, text in zip(robots, stats, strict=True):
+        contract = tiny_contract(robot).model_copy(update={'shares': SHARED})
+        write_bundle(folder / bundle_name(robot), contract, {STATS_FILE: text})
+
+
+def bundle_name(robot: Robot) -> str:
+    return f'tiny_{robot.name}'
+
+
+def _model_files(
+    place: Path, model: LingBotVLA, tokenizer: Tokenizer, readme: str
+) -> dict[str, Path | str]:
+    """Return what belongs to the model and not to a robot; the weights are saved in ``place``."""
+    save_weights(model, place / WEIGHTS_FILE)
+    settings = {'tokenizer_class': 'PreTrainedTokenizerFast', 'pad_token': PAD}
+    return {
+        CONFIG_FILE: config_text(model.config),
+        WEIGHTS_FILE: place / WEIGHTS_FILE,
+        TOKENIZER_FILE: tokenizer.to_str(),
+        'tokenizer_config.json': json.dumps(settings) + '\n',
+        'README.md': readme,
+    }

@@ -10,6 +10,7 @@ so that a policy learns to correct its own errors. Only episodes which succeed a
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
+import math
 import multiprocessing
 import os
 from pathlib import Path
@@ -24,10 +25,11 @@ from lingbot_policy.sim.world import World
 
 VIEW = 112
 HORIZON = 50
-EVERY = 5  # steps between two samples
+EVERY_S = 1 / 6  # between two samples
 PUSH_RAD = 0.05
-PUSH_EVERY = 45  # steps on average
-RETURN = 0.88  # share of a push which is left after each step
+PUSH_EVERY_S = 1.5  # on average
+PUSH_S = 0.2  # how long a push lasts
+RETURN_S = 0.26  # time in which a push fades to 1/e
 
 PHRASES = (
     'hand the {} block over and place it in the zone',
@@ -79,8 +81,8 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((VIEW, VIEW), Image.Resampling.BILINEAR))
 
 
-def record_episodes(robot_name: str, seeds: Sequence[int], workers: int = 2) -> Samples:
-    """Return the samples of the episodes with these seeds, in order."""
+def record_episodes(robot_name: str, seeds: Sequence[int], workers: int) -> Samples:
+    """Return the samples of the episodes with these seeds, recorded by so many processes."""
     shares = [list(seeds[i::workers]) for i in range(workers)]
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -116,11 +118,13 @@ def record_episode(robot: Robot, world: World, seed: int) -> Samples | None:
     except OutOfReach:
         return None
     offsets = _pushes(robot, len(plan), rng)
+    fade = _fade(robot) ** np.arange(HORIZON)[:, None]
     rows: list[dict] = []
-    phase = int(rng.integers(EVERY))
+    every = max(1, round(EVERY_S * robot.file.policy_rate_hz))
+    phase = int(rng.integers(every))
     for step in range(len(plan)):
-        if step % EVERY == phase:
-            left = offsets[step] * RETURN ** np.arange(HORIZON)[:, None]
+        if step % every == phase:
+            left = offsets[step] * fade
             ahead = plan[np.minimum(step + np.arange(HORIZON), len(plan) - 1)]
             rows.append(_sample(robot, world, np.clip(ahead + left, robot.lower, robot.upper)))
         world.command(plan[step] + offsets[step])
@@ -133,18 +137,25 @@ def record_episode(robot: Robot, world: World, seed: int) -> Samples | None:
 
 def _pushes(robot: Robot, steps: int, rng: np.random.Generator) -> np.ndarray:
     """Return how far the command is pushed off the plan at each step, (steps, dof)."""
+    rate = robot.file.policy_rate_hz
+    lasts = max(1, round(PUSH_S * rate))
     offsets = np.zeros((steps, robot.dof))
     push, onset = np.zeros(robot.dof), 0
     for step in range(1, steps):
-        if rng.random() < 1.0 / PUSH_EVERY:
+        if rng.random() < 1.0 / (PUSH_EVERY_S * rate):
             push = np.where(robot.is_gripper, 0.0, rng.normal(0.0, PUSH_RAD, robot.dof))
             push *= rng.uniform(0.2, 1.0)
-            onset = 6
-        offsets[step] = offsets[step - 1] * RETURN
+            onset = lasts
+        offsets[step] = offsets[step - 1] * _fade(robot)
         if onset > 0:
-            offsets[step] += push / 6.0
+            offsets[step] += push / lasts
             onset -= 1
     return offsets
+
+
+def _fade(robot: Robot) -> float:
+    """Return the share of a push which is left after each step."""
+    return math.exp(-1.0 / (RETURN_S * robot.file.policy_rate_hz))
 
 
 def _sample(robot: Robot, world: World, actions: np.ndarray) -> dict[str, np.ndarray]:

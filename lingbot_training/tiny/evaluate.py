@@ -22,6 +22,7 @@ from lingbot_policy.sim.world import World
 
 LOGGER = logging.getLogger(__name__)
 TIME_LIMIT_S = 25.0
+CHUNK_EVERY_S = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,18 @@ class Trial:
 
 
 def run_trial(
-    world: World, policy: Policy, seed: int, every: int = 20, limit_s: float = TIME_LIMIT_S
+    world: World,
+    policy: Policy,
+    seed: int,
+    every: int | None = None,
+    limit_s: float = TIME_LIMIT_S,
 ) -> Trial:
-    """Return the outcome of one episode, with a new chunk each ``every`` steps."""
+    """Return the outcome of one episode, with a new chunk each ``every`` steps; None: 2/3 s."""
     world.reset(seed)
     world.step(0.1)
     policy.reset()
     rate = world.robot.file.policy_rate_hz
+    every = every or round(CHUNK_EVERY_S * rate)
     chunk, best = None, 0.0
     last = world.positions()
     most = world.robot.max_velocity / rate
@@ -66,7 +72,7 @@ def run_trial(
 
 
 def evaluate(
-    robot_name: str, bundle: Path | None, task: str, seeds: Sequence[int], every: int = 20
+    robot_name: str, bundle: Path | None, task: str, seeds: Sequence[int], every: int | None = None
 ) -> list[Trial]:
     """Return one trial for each seed; seeds below 1000 were never trained on."""
     robot = load_robot(robot_name)
@@ -94,13 +100,13 @@ def main() -> None:
     parser.add_argument('--bundle', type=Path, help='default: the one in the package')
     parser.add_argument('--task', default='handover')
     parser.add_argument('--seeds', type=int, default=20, help='runs seeds 0 .. n-1')
-    parser.add_argument('--every', type=int, default=20, help='steps between two chunks')
+    parser.add_argument('--every', type=int, help='steps between two chunks; default: 2/3 s')
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     trials = evaluate(
         arguments.robot, arguments.bundle, arguments.task, range(arguments.seeds), arguments.every
     )
-    LOGGER.info('%s: %s', arguments.task, summary(trials))
+    LOGGER.info('%s, %s: %s', arguments.robot, arguments.task, summary(trials))
 
 
 if __name__ == '__main__':

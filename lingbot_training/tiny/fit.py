@@ -1,26 +1,37 @@
 # Copyright 2026 The LingBot deployment authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Fit the small LingBot-VLA to the scripted expert, from nothing to a bundle.
+Fit the small LingBot-VLA to the scripted expert: episodes in, bundles out.
 
-``python -m lingbot_training.tiny.fit --robot agilex_cobot_magic --out DIR``
+``python -m lingbot_training.tiny.fit --robots agilex_cobot_magic --out DIR`` makes the bundle of
+one robot, from nothing; with several robots, ``tiny_<robot>`` for each and one copy of what they
+share. ``--from BUNDLE`` starts from the weights of a bundle.
 """
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 import logging
 from pathlib import Path
 import shutil
 import time
 
 import numpy as np
+from tokenizers import Tokenizer
 import torch
 
+from lingbot_policy.bundle import load_bundle, TOKENIZER_FILE
 from lingbot_policy.model.lingbot_vla import LingBotVLA
+from lingbot_policy.model.weights import load_model
 from lingbot_policy.robot import load_robot
-from lingbot_training.tiny.bundle import tiny_config, train_tokenizer, write_tiny_bundle
+from lingbot_training.tiny.bundle import (
+    tiny_config,
+    train_tokenizer,
+    write_tiny_bundle,
+    write_tiny_bundles,
+)
 from lingbot_training.tiny.dataset import make_dataset
-from lingbot_training.tiny.episodes import load_samples, record_episodes, save_samples
+from lingbot_training.tiny.episodes import load_samples, record_episodes, Samples, save_samples
 from lingbot_training.tiny.flow import cache_prefixes, train_flow
 from lingbot_training.tiny.pretrain import place_error, pretrain
 
@@ -30,7 +41,7 @@ FIRST_SEED = 1000  # evaluation uses the seeds below
 
 @dataclass(frozen=True)
 class Recipe:
-    """Steps and batches of each part; the defaults are those of the bundle in the package."""
+    """Episodes of each robot, steps and batches of each part; the defaults are for one robot."""
 
     episodes: int = 360
     pretrain_steps: int = 900
@@ -38,38 +49,41 @@ class Recipe:
     flow_steps: int = 2000
     flow_batch: int = 96
     seed: int = 0
+    workers: int = 2
 
 
 def fit(
-    robot_name: str,
+    robot_names: Sequence[str],
     out: Path,
     recipe: Recipe,
-    samples_file: Path | None = None,
+    samples_folder: Path | None = None,
+    start: Path | None = None,
     readme: str = 'Made by python -m lingbot_training.tiny.fit\n',
 ) -> None:
     """
-    Record episodes (or read them), train, and write the bundle to ``out``.
+    Record episodes (or read them), train, and write the bundle, or one for each robot, to ``out``.
 
-    The bundle is written anew now and then, so that an early one exists soon.
+    They are written anew now and then, so that early ones exist soon.
+
+    :param start: bundle whose weights to begin with; None: begin with random ones.
     """
-    robot = load_robot(robot_name)
+    robots = [load_robot(name) for name in robot_names]
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
-    if samples_file is not None and samples_file.exists():
-        samples = load_samples(samples_file)
-    else:
-        samples = record_episodes(robot_name, range(FIRST_SEED, FIRST_SEED + recipe.episodes))
-        if samples_file is not None:
-            save_samples(samples, samples_file)
-    tokenizer = train_tokenizer()
-    config = tiny_config(tokenizer.get_vocab_size())
-    data = make_dataset(samples, robot, config, tokenizer, recipe.seed)
-    LOGGER.info('%d samples of %d episodes', len(samples), len(np.unique(samples.episode)))
-    model = LingBotVLA(config)
+    model, tokenizer = _beginning(start)
+    recordings = [(robot, _recorded(robot.name, recipe, samples_folder)) for robot in robots]
+    for robot, samples in recordings:
+        episodes = len(np.unique(samples.episode))
+        LOGGER.info('%s: %d samples of %d episodes', robot.name, len(samples), episodes)
+    data = make_dataset(recordings, model.config, tokenizer, recipe.seed)
+    del recordings
 
     def save() -> None:
-        shutil.rmtree(out, ignore_errors=True)
-        write_tiny_bundle(out, robot, model, tokenizer, data.stats, readme)
+        if len(robots) > 1:
+            write_tiny_bundles(out, robots, model, tokenizer, data.stats, readme)
+        else:
+            shutil.rmtree(out, ignore_errors=True)
+            write_tiny_bundle(out, robots[0], model, tokenizer, data.stats[0], readme)
 
     def draw(size: int):
         return data.batch(data.draw(size, generator), generator)
@@ -86,18 +100,46 @@ def fit(
     save()
 
 
+def _beginning(start: Path | None) -> tuple[LingBotVLA, Tokenizer]:
+    """Return model and tokenizer of a bundle, or new ones."""
+    if start is None:
+        tokenizer = train_tokenizer()
+        return LingBotVLA(tiny_config(tokenizer.get_vocab_size())), tokenizer
+    bundle = load_bundle(start)
+    tokenizer = Tokenizer.from_file(str(bundle.model_folder / TOKENIZER_FILE))
+    return load_model(bundle.model_folder, bundle.config), tokenizer
+
+
+def _recorded(robot_name: str, recipe: Recipe, folder: Path | None) -> Samples:
+    """Return the robot's samples from ``folder``, or record them, and keep them there."""
+    file = None if folder is None else folder / f'{robot_name}.npz'
+    if file is not None and file.exists():
+        return load_samples(file)
+    seeds = range(FIRST_SEED, FIRST_SEED + recipe.episodes)
+    samples = record_episodes(robot_name, seeds, recipe.workers)
+    if file is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_samples(samples, file)
+    return samples
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--robot', default='agilex_cobot_magic')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the bundle')
-    parser.add_argument('--samples', type=Path, help='.npz to keep the episodes in, or read from')
+    parser.add_argument('--robots', nargs='+', default=['agilex_cobot_magic'])
+    parser.add_argument('--out', type=Path, required=True, help='folder of the bundle or bundles')
+    parser.add_argument('--samples', type=Path, help='folder of recorded episodes, kept or read')
+    parser.add_argument('--from', type=Path, dest='start', help='bundle to take the weights of')
     parser.add_argument('--threads', type=int, default=2)
+    for field in fields(Recipe):
+        name = field.name.replace('_', '-')
+        parser.add_argument(f'--{name}', type=int, default=field.default)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     torch.set_num_threads(arguments.threads)
-    start = time.monotonic()
-    fit(arguments.robot, arguments.out, Recipe(), arguments.samples)
-    LOGGER.info('written to %s after %.1f min', arguments.out, (time.monotonic() - start) / 60)
+    recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in fields(Recipe)})
+    begun = time.monotonic()
+    fit(arguments.robots, arguments.out, recipe, arguments.samples, arguments.start)
+    LOGGER.info('written to %s after %.1f min', arguments.out, (time.monotonic() - begun) / 60)
 
 
 if __name__ == '__main__':

@@ -109,4 +109,5 @@ def _flow_loss(model, data, rows, cache, generator) -> Tensor:
     time_B = sample_training_times(len(rows), generator)
     noisy_BAS, target_BAS = training_pair(actions_BAS, noise_BAS, time_B)
     velocity_BAS = model.denoise(prefix, noisy_BAS, model.time_embedding(time_B))
-    return masked_mean(flow_error(velocity_BAS, target_BAS, LOSS), data.mask_S)
+    mask_B1S = data.mask_RS[data.robots[rows]][:, None]
+    return masked_mean(flow_error(velocity_BAS, target_BAS, LOSS), mask_B1S)

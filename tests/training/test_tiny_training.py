@@ -44,7 +44,8 @@ def tokenizer():
 @pytest.fixture(scope='module')
 def data(samples, robot, tokenizer):
     torch.manual_seed(0)
-    return make_dataset(samples, robot, tiny_config(tokenizer.get_vocab_size()), tokenizer, 0)
+    config = tiny_config(tokenizer.get_vocab_size())
+    return make_dataset([(robot, samples)], config, tokenizer, 0)
 
 
 def test_an_episode_records_what_the_robot_saw_and_should_do(samples, robot):
@@ -75,7 +76,9 @@ def test_patches_are_those_of_the_policys_own_preprocessing(data, samples):
 
 
 def test_the_tokens_are_those_which_the_policy_makes(data, samples, robot, tokenizer, tmp_path):
-    write_tiny_bundle(tmp_path / 'b', robot, LingBotVLA(data.config), tokenizer, data.stats, 'x')
+    write_tiny_bundle(
+        tmp_path / 'b', robot, LingBotVLA(data.config), tokenizer, data.stats[0], 'x'
+    )
     loaded = load_tokenizer(tmp_path / 'b')
     colour = ('red', 'blue')[int(samples.target[0])]
     known = set()
