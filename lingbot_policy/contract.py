@@ -32,6 +32,7 @@ class PolicyContract(BaseModel):
     ``normalization`` is the formula of ``arm.position`` and of ``effector.position``;
     ``hashes`` are those of the bundle's other files, by name. ``shares`` names a folder beside the
     bundle whose files complete it: robots which share their weights have one copy of them.
+    ``rtc_trained``: the weights have learned to continue a plan that is under way.
     """
 
     model_config = ConfigDict(extra='forbid', strict=True, frozen=True, allow_inf_nan=False)
@@ -50,13 +51,21 @@ class PolicyContract(BaseModel):
     pad_dims: Literal['integrate', 'noise_schedule'] = 'integrate'
     steps: Annotated[int, Field(gt=0)] = 10
     truncate_prompt: bool = False
+    rtc_trained: bool = False
     shares: Annotated[str, Field(pattern=r'^(\w[\w.-]*)?$')] = ''
     hashes: dict[str, str] = {}
 
     @property
     def digest(self) -> str:
-        """Short hash of every field but ``shares``: where files lie changes no meaning."""
-        content = json.dumps(self.model_dump(mode='json', exclude={'shares'}), sort_keys=True)
+        """
+        Short hash of every field but ``shares``: where files lie changes no meaning.
+
+        ``rtc_trained`` counts where it is true: digests from before the field stay as they were.
+        """
+        fields = self.model_dump(mode='json', exclude={'shares'})
+        if not self.rtc_trained:
+            del fields['rtc_trained']
+        content = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def to_json(self) -> str:

@@ -12,9 +12,14 @@ from enum import StrEnum
 
 import numpy as np
 
-from lingbot_policy.chunk import ActionChunk, ChunkExecutor, PlannedStep, RejectedChunk
+from lingbot_policy.cadence import Cadence
+from lingbot_policy.chunk import ActionChunk, RejectedChunk
+from lingbot_policy.delay import DelayEstimate
+from lingbot_policy.motions import SoftStart, WayHome
 from lingbot_policy.robot import Robot
 from lingbot_policy.safety import Decision, MeasuredState, Reaction, SafetyGate
+from lingbot_policy.schedule import PlannedStep, Schedule
+from lingbot_policy.strategies import find_strategy, StrategyOptions
 
 
 class Mode(StrEnum):
@@ -39,7 +44,8 @@ class Tick:
     """
     One command: what the gate decided, of which planned step.
 
-    ``source`` is where it comes from: chunk, soft_start, brake or hold.
+    ``source`` is where it comes from: chunk, soft_start, go_home, brake, hold; shadow for all of
+    them where nothing is commanded.
     """
 
     decision: Decision
@@ -52,25 +58,38 @@ class Execution:
     The executor's state, driven by one thread through :meth:`tick`.
 
     Times: ``now_ns`` is monotonic, ``ros_now_ns`` the ROS clock, both in ns. The caller holds a
-    lock around every call.
+    lock around every call. ``shadow``: nobody obeys the commands, so they count as followed.
     """
 
-    def __init__(self, robot: Robot, limits: ExecutionLimits, mode: str = 'replace') -> None:
+    def __init__(
+        self,
+        robot: Robot,
+        limits: ExecutionLimits,
+        strategy: str = 'replace',
+        options: StrategyOptions | None = None,
+        shadow: bool = False,
+    ) -> None:
         self.robot = robot
         self.limits = limits
         self.mode = Mode.DISARMED
         self.reason = 'never armed'
-        self.chunks = ChunkExecutor(robot.dof, mode)
+        self.chunks = Schedule(robot.dof, strategy, options)
         self.gate = SafetyGate(robot, limits.max_state_age_s, limits.deadman_s)
+        self.delay = DelayEstimate()
+        self.cadence = Cadence(robot)
         self.state = MeasuredState(np.full(robot.dof, np.nan), np.zeros(robot.dof, dtype=np.int64))
+        self._shadow = shadow
+        self._soft_start = SoftStart(robot, limits.soft_start_s)
+        self._way_home: WayHome | None = None
+        self._is_sent_home = False  # until armed again no chunk moves the arms
         self._contract_digest = ''
+        self._is_rtc_trained = False
         self._is_winding_down = False
         self._leaving_for = ''  # why motion ends: disarmed as soon as the arms stand still
         self._held_for = ''  # why the caller asked to hold
         self._moving_for = ('', '')  # contract and instruction of the last motion
         self._last_tick_ns: int | None = None
         self._hold_since_ns: int | None = None
-        self._soft_from_ns: int | None = None
 
     @property
     def is_at_rest(self) -> bool:
@@ -83,42 +102,79 @@ class Execution:
         positions[slots], received[slots] = values, now_ns
         self.state = MeasuredState(positions, received)
 
-    def expect(self, contract_digest: str) -> None:
+    def expect(self, contract_digest: str, rtc_trained: bool = False) -> None:
         """Take the contract of the policy server; another than before disarms motion."""
         changed = self._contract_digest not in ('', contract_digest)
-        self._contract_digest = contract_digest
+        self._contract_digest, self._is_rtc_trained = contract_digest, rtc_trained
         if changed and self.mode in (Mode.HOLDING, Mode.MOVING):
             self.leave('the policy contract changed')
+
+    def set_strategy(self, name: str) -> None:
+        """
+        Let chunks follow each other by another strategy.
+
+        :raises ValueError: unknown, not one for these weights, or the arms are in motion.
+        """
+        self._require_weights_for(name)
+        if not self.is_at_rest:
+            raise ValueError(f'strategy {name}: the arms move; choose it while they hold')
+        self.chunks.use(name)
+
+    def set_speed(self, share: float) -> None:
+        """Run towards another share of the predicted speed, from 0.01 to 1."""
+        self.chunks.asked_speed = share
 
     def arm(self, now_ns: int) -> None:
         """
         Begin to command: hold the measured joints until a chunk comes.
 
-        :raises ValueError: without a contract, while stopped, or without a fresh, sane state.
+        :raises ValueError: without a contract, while stopped, without a fresh, sane state, or
+            for weights which the strategy is not for.
         """
         if self.gate.stop_reason:
             raise ValueError(f'stopped ({self.gate.stop_reason}); clear the stop first')
         if not self._contract_digest:
             raise ValueError('no policy contract received; start the policy server first')
+        self._require_weights_for(self.chunks.strategy_name)
         if self._is_winding_down and self.mode is not Mode.DISARMED:
             raise ValueError('still braking to disarm; arm again when the arms stand still')
-        if self.mode is not Mode.DISARMED:
+        if self._way_home is not None:
+            raise ValueError('on the way home; arm again when the arms stand still')
+        if self.mode is not Mode.DISARMED and not self._is_sent_home:
             return
-        self.gate.seed(self.state, now_ns)
+        if self.mode is Mode.DISARMED:  # from home it goes on where it commands them to be
+            self.gate.seed(self.state, now_ns)
         self.chunks.clear()
+        self.cadence.reset()
         self._moving_for, self._held_for = ('', ''), ''
-        self._is_winding_down, self._leaving_for = False, ''
-        self._hold_since_ns, self._soft_from_ns, self._last_tick_ns = None, None, now_ns
+        self._is_winding_down, self._leaving_for, self._is_sent_home = False, '', False
+        self._hold_since_ns, self._last_tick_ns = None, now_ns
+        self._soft_start.end()
         self._set(Mode.HOLDING, 'armed, waiting for a chunk')
 
     def hold(self, reason: str) -> None:
         """Drop the plan: brake, hold, and wait for a new chunk."""
-        self.chunks.clear()
+        self._drop_plan()
         self._held_for = reason
+
+    def go_home(self) -> float:
+        """
+        Move the arms to the robot file's home and hold there; return how many s that takes.
+
+        Chunks are refused until the executor is armed again. A stop or a hold ends it.
+
+        :raises ValueError: unless the arms hold.
+        """
+        if self.mode is not Mode.HOLDING or self._is_winding_down or not self.gate.is_still:
+            raise ValueError(f'{self.mode}; the arms go home only from a hold')
+        self.hold('on the way home')
+        self._way_home = WayHome(self.robot, self.gate.last)
+        self._is_sent_home = True
+        return self._way_home.seconds / self.chunks.asked_speed
 
     def wind_down(self) -> None:
         """Drop the plan and take no other: the last ticks brake before :meth:`disarm`."""
-        self.chunks.clear()
+        self._drop_plan()
         self._is_winding_down = True
 
     def leave(self, reason: str) -> None:
@@ -131,14 +187,14 @@ class Execution:
 
     def disarm(self, reason: str) -> None:
         """Fall silent at once."""
-        self.chunks.clear()
+        self._drop_plan()
         if self.mode is not Mode.STOPPED:
             self._set(Mode.DISARMED, reason)
 
     def stop(self, reason: str) -> None:
         """Brake, hold, and refuse every motion until the stop is cleared."""
         self.gate.stop(reason)
-        self.chunks.clear()
+        self._drop_plan()
         if self.mode is not Mode.DISARMED:
             self._set(Mode.STOPPED, reason)
 
@@ -160,13 +216,15 @@ class Execution:
         """
         Take a chunk for execution.
 
-        :raises RejectedChunk: with the reasons of :class:`ChunkExecutor`, or disarmed, stopped,
+        :raises RejectedChunk: with the reasons of :class:`Schedule`, or disarmed, stopped, home,
             contract, instruction (another one than before the hold).
         """
         if self.mode in (Mode.DISARMED, Mode.STOPPED):
             raise RejectedChunk(str(self.mode), self.reason)
         if self._is_winding_down:
             raise RejectedChunk('disarmed', 'braking before disarming')
+        if self._is_sent_home:
+            raise RejectedChunk('home', 'the arms were sent home; arm again to go on')
         if chunk.contract_digest != self._contract_digest:
             raise RejectedChunk(
                 'contract', f'found {chunk.contract_digest}, expected {self._contract_digest}'
@@ -176,55 +234,70 @@ class Execution:
         if resumes and identity != self._moving_for:
             self.leave('the instruction changed during a hold')
             raise RejectedChunk('instruction', f'{chunk.instruction!r} is new; arm again')
-        # The execution clock stands where the last tick left it.
         since_tick_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
-        self.chunks.accept(chunk, ros_now_ns - since_tick_ns)
+        self.cadence.spliced(self.chunks.accept(chunk, ros_now_ns, since_tick_ns))
+        self.delay.accepted(chunk.t_ref_ns)
         self.gate.feed(now_ns)
         self._moving_for, self._held_for = identity, ''
 
-    def tick(self, ros_now_ns: int, now_ns: int) -> Tick | None:
+    def tick(self, ros_now_ns: int, now_ns: int, late_ns: int = 0) -> Tick | None:
         """Return the command due now, or None while disarmed: then nothing is to be sent."""
         if self.mode is Mode.DISARMED:
             self._last_tick_ns = None
             return None
         dt_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
         self._last_tick_ns = now_ns
-        self.chunks.advance(dt_ns)
+        self.chunks.advance(dt_ns, ros_now_ns)
         planned = self.chunks.due()
-        wanted = None if planned is None else self._softened(planned.positions, now_ns)
-        decision = self.gate.check(wanted, self.state, now_ns)
+        wanted = self._wanted(planned, dt_ns, now_ns)
+        decision = self.gate.check(wanted, self._followed_state(), now_ns)
         if self._held_for and decision.reason.startswith('no_chunk'):
             decision = replace(decision, reason=self._held_for)
+        if planned is not None:
+            self.delay.commanded(ros_now_ns)
         self._follow(decision, planned is not None, ros_now_ns, now_ns)
-        return Tick(decision, self._source(), planned if self.mode is Mode.MOVING else None)
+        is_moving = self.mode is Mode.MOVING
+        sequence = planned.sequence if is_moving and planned else 0
+        moves = is_moving or not self.gate.is_still
+        self.cadence.tick(decision.positions, moves, sequence, dt_ns, late_ns)
+        return Tick(decision, self._source(), planned if is_moving else None)
 
-    def _softened(self, target: np.ndarray, now_ns: int) -> np.ndarray:
-        """Blend from where the last command stands into the plan over the soft start's time."""
-        if self.mode is Mode.HOLDING and self._soft_from_ns is None:
-            self._soft_from_ns = now_ns
-        if self._soft_from_ns is None:
-            return target
-        share = (now_ns - self._soft_from_ns) * 1e-9 / self.limits.soft_start_s
-        if share >= 1.0:
-            self._soft_from_ns = None
-            return target
-        last = self.gate.last
-        step = self.robot.step_limit * max(share, 0.05)
-        return last + np.clip(target - last, -step, step)
+    def _wanted(self, planned: PlannedStep | None, dt_ns: int, now_ns: int) -> np.ndarray | None:
+        """Return the positions to ask the gate for, None where nothing is due."""
+        if self._way_home is not None:
+            positions = self._way_home.advance(dt_ns * 1e-9 * self.chunks.speed)
+            if positions is None:
+                self._way_home, self._held_for = None, 'at home'
+                return None
+            self.gate.feed(now_ns)
+            return positions
+        if planned is None:
+            return None
+        if self.mode is Mode.HOLDING:
+            self._soft_start.begin(now_ns)
+        return self._soft_start.softened(planned.positions, self.gate.last, now_ns)
+
+    def _followed_state(self) -> MeasuredState:
+        if not self._shadow:
+            return self.state
+        return MeasuredState(self.gate.last, self.state.received_ns)
 
     def _follow(self, decision: Decision, is_covered: bool, ros_now_ns: int, now_ns: int) -> None:
         if decision.reaction is Reaction.STOP:
+            self._drop_plan()
             self._set(Mode.STOPPED, decision.reason)
         elif decision.reaction in (Reaction.COMMAND, Reaction.CLAMP):
             self._hold_since_ns = None
             self._set(Mode.MOVING, decision.reason)
         else:
-            self._soft_from_ns = None
+            self._soft_start.end()
+            self._way_home = None
             if self.mode is Mode.MOVING:
                 self._hold_since_ns = now_ns
+                self.cadence.held(decision.reason)
+            if self.mode is Mode.MOVING or is_covered or decision.reaction is Reaction.BRAKE:
                 self.chunks.finish(ros_now_ns)
-            elif decision.reaction is Reaction.BRAKE and not is_covered:
-                self.chunks.finish(ros_now_ns)
+                self.delay.dropped()
             self._set(Mode.HOLDING, decision.reason)
             self._give_up(now_ns)
 
@@ -240,9 +313,25 @@ class Execution:
             self.disarm(f'held for {held_s:.1f} s ({self.reason}); arm again to go on')
 
     def _source(self) -> str:
-        if self.mode is Mode.MOVING:
-            return 'chunk' if self._soft_from_ns is None else 'soft_start'
-        return 'hold' if self.gate.is_still else 'brake'
+        if self._shadow:
+            return 'shadow'
+        if self.mode is not Mode.MOVING:
+            return 'hold' if self.gate.is_still else 'brake'
+        if self._way_home is not None:
+            return 'go_home'
+        return 'soft_start' if self._soft_start.is_running else 'chunk'
+
+    def _require_weights_for(self, strategy: str) -> None:
+        if find_strategy(strategy).trained and self._contract_digest and not self._is_rtc_trained:
+            raise ValueError(
+                f'strategy {strategy}: the weights were not trained to continue a plan '
+                '(rtc_trained in policy.yaml); use rtc, blend or replace'
+            )
+
+    def _drop_plan(self) -> None:
+        self.chunks.clear()
+        self.delay.dropped()
+        self._way_home = None
 
     def _set(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason = mode, reason

@@ -82,7 +82,7 @@ class ChunkExecutor(LifecycleNode):
         self._encoders = command_encoders(self._robot)
         limits = ExecutionLimits(p.max_state_age_s, p.deadman_s, p.soft_start_s, p.resume_window_s)
         self._execution = Execution(self._robot, limits, p.mode)
-        self._execution.chunks.speed = p.speed
+        self._execution.chunks.speed = self._execution.chunks.asked_speed = p.speed
         self._executed = self.create_publisher(
             ExecutedCommand, 'executed_command', qos('executed_command')
         )

@@ -29,8 +29,8 @@ ROS = 10**18  # the ROS clock where the monotonic clock is 0
 class Driver:
     """An execution with its clocks: ``run`` ticks while the joints are measured at rest."""
 
-    def __init__(self, robot, mode: str = 'replace') -> None:
-        self.execution = Execution(robot, LIMITS, mode)
+    def __init__(self, robot, strategy: str = 'replace', **options) -> None:
+        self.execution = Execution(robot, LIMITS, strategy, **options)
         self.now_ns = 0
         self.is_measured = True
 
@@ -103,4 +103,4 @@ def moving(driver: Driver) -> Driver:
 
 @pytest.fixture
 def sync_driver(odd: Robot) -> Driver:
-    return Driver(odd, mode='sync')
+    return Driver(odd, strategy='sync')
