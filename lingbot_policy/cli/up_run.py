@@ -4,14 +4,21 @@
 
 import os
 from pathlib import Path
+import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 from lingbot_policy.bringup import Deployment
+from lingbot_policy.cli.keys import HELP, read_keys
 from lingbot_policy.cli.live import LiveView
 from lingbot_policy.cli.running import RunningDeployment
 from lingbot_policy.robot import Robot
 
+if TYPE_CHECKING:
+    from lingbot_policy.nodes.monitor import Monitor
+
 FOREVER_S = float('inf')
+OPERATE_S = 2.0
 
 
 def run_up(deployment: Deployment, robot: Robot, headless: bool) -> None:
@@ -23,14 +30,33 @@ def run_up(deployment: Deployment, robot: Robot, headless: bool) -> None:
     view = LiveView(headless)
     for line in arming_text(deployment, robot):
         view.say(line)
+    if sys.stdin.isatty():
+        view.say(f'  {HELP}')
     logs = Path(tempfile.mkdtemp(prefix='lingbot_up_'))
     view.say(f'logs: {logs}')
-    with (
-        view.phase(f'{robot.name}  {deployment.policy}'),
-        RunningDeployment(deployment, robot, {}, logs, view.show) as running,
-    ):
-        view.begin()
-        running.run(FOREVER_S)
+    with read_keys() as keys:
+
+        def watch(monitor: 'Monitor') -> None:
+            view.show(monitor)
+            for act in keys.acts():
+                view.say(_operate(monitor, act))
+
+        with (
+            view.phase(f'{robot.name}  {deployment.policy}'),
+            RunningDeployment(deployment, robot, {}, logs, watch) as running,
+        ):
+            view.begin()
+            running.run(FOREVER_S)
+
+
+def _operate(monitor: 'Monitor', act: str) -> str:
+    if act == 'stop':
+        monitor.stop('keyboard of lingbot up')
+        return 'stop asked for'
+    try:
+        return monitor.call(f'chunk_executor/{act}', OPERATE_S)
+    except ValueError as error:
+        return str(error)
 
 
 def arming_text(deployment: Deployment, robot: Robot) -> list[str]:

@@ -90,6 +90,7 @@ class Monitor:
             (String, 'sim_report', 'instruction', self._on_simulation),
         ):
             self._node.create_subscription(kind, topic, callback, qos(purpose))
+        self._stop = self._node.create_publisher(String, 'stop', qos('stop'))
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._spinner = threading.Thread(target=self._spin, name='monitor', daemon=True)
@@ -172,6 +173,14 @@ class Monitor:
         if not response.success:
             raise ValueError(f'{service}: {response.message}')
         return response.message
+
+    def stop(self, reason: str) -> None:
+        """
+        Have the executor brake and latch a stop, without waiting for an answer.
+
+        The message stays: an executor which starts later is stopped by it too.
+        """
+        self._stop.publish(String(data=reason))
 
     def close(self) -> None:
         self._context.try_shutdown()
