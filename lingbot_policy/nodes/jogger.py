@@ -206,7 +206,8 @@ class Jogger:
             jog = self._jog
             wanted = self._gate.last.copy() if jog is None else jog.command(self._jogged_s)
             decision = self._gate.check(wanted, self._state, now_ns)
-            if decision.reaction is not Reaction.COMMAND:
+            # A jog may start more gently than planned; anything else was not asked for.
+            if decision.reaction is not Reaction.COMMAND and decision.word != 'acceleration':
                 self._gate.stop(decision.reason)
             elif unexpected(self._robot, self._size, self._rest, jog, self._state.positions):
                 self._gate.stop(self._diagnosis())
