@@ -20,12 +20,16 @@ class Prefix:
     """
     What the executor will still command: its committed plan, and nothing guessed.
 
-    ``positions`` is (steps, dof) in robot units; step i is due at ``start_ns`` + i / ``rate_hz``.
+    ``positions`` is (steps, dof) in robot units; step i is due at ``start_ns`` + i / (``speed`` x
+    ``rate_hz``). ``delay_s`` is what passes from an observation to the first command that it can
+    cause, as the executor measures it; 0 where it has measured none yet.
     """
 
     positions: np.ndarray
     start_ns: int
     rate_hz: float
+    speed: float = 1.0
+    delay_s: float = 0.0
 
 
 class Policy(Protocol):

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of a new chunk before it is made: the steps that will be executed anyway."""
 
+from dataclasses import dataclass
+from enum import StrEnum
+import math
+
 import numpy as np
 
 from lingbot_policy.chunk import NS
@@ -9,21 +13,78 @@ from lingbot_policy.contract import PolicyContract
 from lingbot_policy.policy import Prefix
 
 
-def known_steps(
-    prefix: Prefix, contract: PolicyContract, t_ref_ns: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Return the committed plan at the times of a chunk's steps, and at which of them it is known.
+class Continuation(StrEnum):
+    """How a new chunk continues the committed plan; the last three continue nothing."""
 
-    :returns: positions (horizon, dof), absolute, in robot units, and booleans (horizon,); where
-        nothing is known the positions repeat the plan's nearest.
+    WITHIN_HORIZON = 'within_horizon'
+    LONGER_THAN_HORIZON = 'longer_than_horizon'  # every step of the new chunk is known
+    DELAY_BEYOND_OVERLAP = 'delay_beyond_overlap'  # the plan ends before the chunk can arrive
+    NO_PLAN = 'no_plan'
+    PLAN_ENDED = 'plan_ended'
+    DELAY_UNKNOWN = 'delay_unknown'  # the executor has measured none yet
+
+
+@dataclass(frozen=True)
+class CommittedSteps:
     """
-    step = np.arange(contract.horizon) + contract.first_step_offset
-    due_s = (t_ref_ns - prefix.start_ns) / NS + step / contract.rate_hz
-    place = due_s * prefix.rate_hz
+    The committed plan at the times of a new chunk's steps.
+
+    ``positions`` (horizon, dof), absolute, in robot units, repeat the plan's nearest where nothing
+    is known; ``known`` (horizon,) says where; the first ``frozen`` steps are executed before the
+    chunk arrives. The chunk is to continue it where ``is_continued``.
+    """
+
+    positions: np.ndarray
+    known: np.ndarray
+    frozen: int
+    result: Continuation
+
+    @property
+    def is_continued(self) -> bool:
+        return self.result in CONTINUED
+
+
+CONTINUED = (
+    Continuation.WITHIN_HORIZON,
+    Continuation.LONGER_THAN_HORIZON,
+    Continuation.DELAY_BEYOND_OVERLAP,
+)
+
+
+def continuation(prefix: Prefix | None, contract: PolicyContract, t_ref_ns: int) -> Continuation:
+    """Return how a chunk for the observation at ``t_ref_ns`` is to continue the plan."""
+    if prefix is None or not len(prefix.positions):
+        return Continuation.NO_PLAN
+    return committed_steps(prefix, contract, t_ref_ns).result
+
+
+def committed_steps(prefix: Prefix, contract: PolicyContract, t_ref_ns: int) -> CommittedSteps:
+    """Return what the plan says of the steps of a chunk for the observation at ``t_ref_ns``."""
+    # Chunk and plan are both executed at the speed of the plan: their steps keep their ratio.
+    per_step = prefix.rate_hz / contract.rate_hz
+    seen = (t_ref_ns - prefix.start_ns) / NS * prefix.rate_hz * prefix.speed
+    place = seen + (np.arange(contract.horizon) + contract.first_step_offset) * per_step
     last = len(prefix.positions) - 1
     # A plan is kept in nanoseconds: its ends are hit to a millionth of a step.
     known = (place >= -1e-6) & (place <= last + 1e-6)
     plan = np.arange(last + 1)
     positions = [np.interp(place, plan, joint) for joint in np.asarray(prefix.positions).T]
-    return np.stack(positions, axis=1), known
+    delay_steps = prefix.delay_s * prefix.speed * contract.rate_hz - contract.first_step_offset
+    frozen = min(max(math.ceil(delay_steps - 1e-6), 0), contract.horizon)
+    return CommittedSteps(
+        np.stack(positions, axis=1), known, frozen, _result(prefix, place, known, frozen)
+    )
+
+
+def _result(prefix: Prefix, place: np.ndarray, known: np.ndarray, frozen: int) -> Continuation:
+    last = len(prefix.positions) - 1
+    if not known.any():
+        return Continuation.PLAN_ENDED
+    if prefix.delay_s <= 0.0:
+        return Continuation.DELAY_UNKNOWN
+    end = int(np.flatnonzero(known)[-1]) + 1
+    if frozen > end:
+        return Continuation.DELAY_BEYOND_OVERLAP
+    if last > place[-1]:
+        return Continuation.LONGER_THAN_HORIZON
+    return Continuation.WITHIN_HORIZON

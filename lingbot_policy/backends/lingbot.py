@@ -9,7 +9,6 @@ LingBot-VLA in process: an Observation in, a chunk of absolute targets in robot 
 """
 
 from importlib.resources import files
-import math
 from pathlib import Path
 import time
 from typing import Any
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lingbot_policy.action_space import action_space, ActionSpace
-from lingbot_policy.backends.committed import known_steps
+from lingbot_policy.backends.committed import committed_steps
 from lingbot_policy.bundle import Bundle, load_bundle
 from lingbot_policy.chunk import ActionChunk
 from lingbot_policy.contract import PolicyContract
@@ -53,7 +52,6 @@ class LingBotPolicy:
         self._seed = seed
         self._sequence = 0
         self._prompt: tuple[str, Tensor, Tensor] | None = None
-        self._latency_s = 0.0
         self._space: ActionSpace = action_space(
             robot, contract.layout, bundle.config.max_action_dim
         )
@@ -132,7 +130,6 @@ class LingBotPolicy:
         positions = self._positions(slots, state)
         clock.lap('postprocess')
         self._sequence += 1
-        self._latency_s = sum(clock.laps.values())
         return ActionChunk(
             positions=positions,
             t_ref_ns=observation.t_ref_ns,
@@ -154,18 +151,18 @@ class LingBotPolicy:
         return self._space.to_slots(self._state.normalize(state)).astype(np.float32)
 
     def _guidance(self, prefix: Prefix, t_ref_ns: int, state: np.ndarray) -> Guidance | None:
-        """Return the committed plan as this chunk's model actions; None if it reaches no step."""
+        """Return the committed plan as this chunk's model actions; None if it is not continued."""
         contract = self.contract
-        positions, known = known_steps(prefix, contract, t_ref_ns)
-        if not known.any():
+        committed = committed_steps(prefix, contract, t_ref_ns)
+        if not committed.is_continued:
             return None
+        positions = committed.positions
         if contract.relative_arms:  # to the new state, with the statistics of the new steps
             positions = self._space.to_relative(positions, state)
         target_AS = self._space.to_slots(self._action.normalize(positions))
-        end = int(np.flatnonzero(known)[-1]) + 1
-        delay = min(math.ceil(self._latency_s * contract.rate_hz), end)
-        weights_A = step_weights(contract.horizon, delay, end) * known
-        weights_AS = weights_A[:, None] * _used_slots(self._space)
+        end = int(np.flatnonzero(committed.known)[-1]) + 1
+        weights_A = step_weights(contract.horizon, min(committed.frozen, end), end)
+        weights_AS = (weights_A * committed.known)[:, None] * _used_slots(self._space)
         return Guidance(target_AS.astype(np.float32), weights_AS.astype(np.float32))
 
     def _positions(self, slots: np.ndarray, state: np.ndarray) -> np.ndarray:

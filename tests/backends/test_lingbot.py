@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from lingbot_policy.backends.committed import known_steps
 from lingbot_policy.backends.lingbot import default_bundle, LingBotPolicy
 from lingbot_policy.bundle import load_bundle
 from lingbot_policy.import_weights import import_weights
@@ -231,7 +230,7 @@ def plan_of(chunk, first: int, steps: int, **changes) -> Prefix:
     """Return steps of a chunk as the executor would commit them."""
     start_ns = chunk.t_ref_ns + round(first * chunk.step_ns)
     fields = {'positions': chunk.positions[first : first + steps], 'start_ns': start_ns}
-    return Prefix(**{**fields, 'rate_hz': chunk.rate_hz, **changes})
+    return Prefix(**{**fields, 'rate_hz': chunk.rate_hz, 'delay_s': 0.1, **changes})
 
 
 @pytest.mark.parametrize('kind', ['bundle', 'relative_bundle'])
@@ -261,20 +260,24 @@ def test_a_plan_that_reaches_no_step_changes_nothing(bundle, robot):
     assert np.array_equal(guided.positions, chunk.positions)
 
 
-def test_a_plan_is_read_at_the_times_of_the_new_steps(bundle, robot):
-    contract = load_bundle(bundle).contract
-    ramp = np.arange(10.0)[:, None] * np.ones(14)
-    half_a_step = round(0.5e9 / contract.rate_hz)
-    plan = Prefix(ramp, start_ns=1_000_000_000, rate_hz=contract.rate_hz)
-    positions, known = known_steps(plan, contract, 1_000_000_000 + half_a_step)
-    np.testing.assert_allclose(positions[:9, 0], np.arange(9) + 0.5, atol=1e-6)
-    assert known.tolist() == [True] * 9 + [False] * 41
-    positions, known = known_steps(plan, contract, 1_000_000_000 - 2 * half_a_step)
-    assert known[:3].tolist() == [False, True, True]
-    slow = replace(plan, rate_hz=contract.rate_hz / 2)
-    positions, known = known_steps(slow, contract, 1_000_000_000)
-    np.testing.assert_allclose(positions[:4, 0], [0.0, 0.5, 1.0, 1.5])
-    assert known.sum() == 19
+def test_a_plan_whose_delay_is_unknown_changes_nothing(bundle, robot):
+    chunk = on_cpu(robot, bundle).infer(observation())
+    plan = plan_of(chunk, 0, 30, delay_s=0.0)
+    guided = on_cpu(robot, bundle, guidance='full').infer(observation(), plan)
+    assert np.array_equal(guided.positions, chunk.positions)
+
+
+def test_the_measured_delay_decides_how_many_steps_are_frozen(bundle, robot):
+    """The longer it is, the more of the plan will have been executed, and must be repeated."""
+    first = on_cpu(robot, bundle, seed=1).infer(observation())
+    later = replace(observation(), t_ref_ns=first.t_ref_ns + round(5 * first.step_ns))
+
+    def away(delay_s: float) -> float:
+        plan = plan_of(first, 5, 30, delay_s=delay_s)
+        guided = on_cpu(robot, bundle, seed=2, guidance='full').infer(later, plan).positions
+        return float(np.abs(guided[:20] - plan.positions[:20]).mean())
+
+    assert away(20.5 / first.rate_hz) < 0.8 * away(1.0 / first.rate_hz)
 
 
 def test_the_contract_decides_what_happens_to_slots_without_a_joint(bundle, robot):
