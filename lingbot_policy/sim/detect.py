@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lingbot_policy.kinematics import table_height
 from lingbot_policy.robot import Robot
 from lingbot_policy.sim.cameras import head_view
-from lingbot_policy.sim.kinematics import table_height
 from lingbot_policy.sim.tasks import BLOCK_SIZE, COLOURS
 
 MIN_PIXELS = 12

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lingbot_policy.kinematics import arm_chains, ArmChain, pointing_down, table_height
 from lingbot_policy.robot import Robot
 from lingbot_policy.sim.detect import Block
-from lingbot_policy.sim.kinematics import arm_chains, ArmChain, pointing_down, table_height
 from lingbot_policy.sim.tasks import BLOCK_SIZE, middle_of, ZONE_CENTRE
 
 SPEED_SHARE = 0.8

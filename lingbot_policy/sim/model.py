@@ -11,9 +11,9 @@ from types import ModuleType
 
 import numpy as np
 
+from lingbot_policy.kinematics import arm_chain, ArmChain
 from lingbot_policy.robot import Robot, SIDES
 from lingbot_policy.sim.cameras import local_view
-from lingbot_policy.sim.kinematics import arm_chain, ArmChain
 from lingbot_policy.sim.tasks import BLOCK_SIZE, COLOURS, Layout, Task, ZONE_COLOUR, ZONE_SIZE
 
 TIMESTEP_S = 0.004

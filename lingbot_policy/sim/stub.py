@@ -8,9 +8,9 @@ It needs numpy only and costs next to nothing, for tests and machines which cann
 
 import numpy as np
 
+from lingbot_policy.kinematics import arm_chains
 from lingbot_policy.robot import Robot, SIDES
 from lingbot_policy.sim.cameras import head_view
-from lingbot_policy.sim.kinematics import arm_chains
 from lingbot_policy.sim.model import stroke_m
 from lingbot_policy.sim.tasks import (
     BLOCK_SIZE,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lingbot_policy.kinematics import table_height
 from lingbot_policy.robot import Robot
-from lingbot_policy.sim.kinematics import table_height
 
 COLOURS = {'red': (0.85, 0.10, 0.08), 'blue': (0.10, 0.20, 0.85), 'yellow': (0.90, 0.75, 0.05)}
 ZONE_COLOUR = (0.15, 0.60, 0.25)

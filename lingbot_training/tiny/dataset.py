@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from lingbot_policy.action_space import action_space
+from lingbot_policy.kinematics import table_height
 from lingbot_policy.model.config import ModelConfig
 from lingbot_policy.model.preprocess import prompt_text
 from lingbot_policy.normalization import NormStats
 from lingbot_policy.robot import Robot
-from lingbot_policy.sim.kinematics import table_height
 from lingbot_policy.sim.tasks import middle_of
 from lingbot_training.tiny.bundle import statistics_text, tiny_contract
 from lingbot_training.tiny.episodes import PHRASES, Samples

@@ -5,9 +5,9 @@
 import numpy as np
 import pytest
 
+from lingbot_policy.kinematics import arm_chain, pointing_down, table_height
 from lingbot_policy.sim.cameras import head_view
 from lingbot_policy.sim.detect import colour_asked_for, find_block
-from lingbot_policy.sim.kinematics import arm_chain, pointing_down, table_height
 from lingbot_policy.sim.world import World
 
 

@@ -9,9 +9,9 @@ import torch
 from lingbot_policy.action_space import action_space
 from lingbot_policy.backends.lingbot import default_bundle
 from lingbot_policy.bundle import load_bundle
+from lingbot_policy.kinematics import table_height
 from lingbot_policy.normalization import read_norm_stats
 from lingbot_policy.robot import load_robot
-from lingbot_policy.sim.kinematics import table_height
 from lingbot_training.tiny.bundle import SHARED, tiny_config, train_tokenizer
 from lingbot_training.tiny.dataset import make_dataset
 from lingbot_training.tiny.episodes import HORIZON, Samples, save_samples
