@@ -23,8 +23,10 @@ class CadenceReport:
     """
     Figures of an episode: Hz, ms, rad, rad/s, rad/s^3, of arm joints.
 
-    Jumps are taken where a chunk takes over, each of its largest joint; ``jumps_too_far`` counts
-    those farther than one command may go. Jerk is that of what was commanded.
+    Jumps are taken where a chunk takes over, each of its largest joint; that of the velocity is
+    what the new plan asks for within one command, its jump of position included.
+    ``jumps_too_far`` counts those farther than one command may go. Jerk is that of what was
+    commanded.
     """
 
     policy_hz: float
@@ -98,7 +100,8 @@ class Cadence:
             return
         jump = np.abs(splice.positions[self._arm])
         self._position_jumps.add(float(jump.max()))
-        self._velocity_jumps.add(float(np.abs(splice.velocities[self._arm]).max()))
+        asked = splice.velocities + splice.positions * self._rate_hz
+        self._velocity_jumps.add(float(np.abs(asked[self._arm]).max()))
         self._jumps_too_far += bool((jump > self._too_far).any())
 
     def held(self, reason: str) -> None:

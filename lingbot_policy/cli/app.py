@@ -4,7 +4,17 @@
 
 import typer
 
-from lingbot_policy.cli import bag, demo, doctor, import_weights, jog, operate, robots, up
+from lingbot_policy.cli import (
+    bag,
+    demo,
+    doctor,
+    import_weights,
+    jog,
+    operate,
+    robots,
+    strategies,
+    up,
+)
 
 app = typer.Typer(
     name='lingbot',
@@ -21,6 +31,7 @@ app.add_typer(robots.app, name='robots')
 app.command('doctor')(doctor.doctor)
 app.command('jog')(jog.jog)
 app.add_typer(bag.app, name='bag')
+app.command('strategies')(strategies.strategies)
 app.command('import-weights')(import_weights.import_weights)
 
 

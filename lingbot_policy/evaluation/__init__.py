@@ -1,0 +1,2 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
