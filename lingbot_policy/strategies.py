@@ -115,7 +115,8 @@ def ensemble(
     positions = 0.0
     for chunk in chunks:
         age_s = (new.t_ref_ns - chunk.t_ref_ns) / NS
-        weight = np.exp(-options.ensemble_decay * age_s) * (times_ns <= chunk.end_ns)[:, None]
+        covered = times_ns <= chunk.end_ns + 0.01 * new.step_ns
+        weight = np.exp(-options.ensemble_decay * age_s) * covered[:, None]
         positions = positions + weight * chunk.sampled(times_ns)
         total += weight
     return _continued(in_force, new, now_ns, times_ns, positions / total)

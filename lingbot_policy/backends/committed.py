@@ -24,6 +24,10 @@ class Continuation(StrEnum):
     DELAY_UNKNOWN = 'delay_unknown'  # the executor has measured none yet
 
 
+# The chunk takes over between two steps: their velocities depend on one more on either side.
+TAKEOVER_STEPS = 2
+
+
 @dataclass(frozen=True)
 class CommittedSteps:
     """
@@ -31,7 +35,7 @@ class CommittedSteps:
 
     ``positions`` (horizon, dof), absolute, in robot units, repeat the plan's nearest where nothing
     is known; ``known`` (horizon,) says where; the first ``frozen`` steps are executed before the
-    chunk arrives. The chunk is to continue it where ``is_continued``.
+    chunk arrives, or decide how fast it takes over. It continues the plan if ``is_continued``.
     """
 
     positions: np.ndarray
@@ -70,20 +74,21 @@ def committed_steps(prefix: Prefix, contract: PolicyContract, t_ref_ns: int) -> 
     plan = np.arange(last + 1)
     positions = [np.interp(place, plan, joint) for joint in np.asarray(prefix.positions).T]
     delay_steps = prefix.delay_s * prefix.speed * contract.rate_hz - contract.first_step_offset
-    frozen = min(max(math.ceil(delay_steps - 1e-6), 0), contract.horizon)
+    executed = max(math.ceil(delay_steps - 1e-6), 0)
+    frozen = min(executed + TAKEOVER_STEPS, contract.horizon)
     return CommittedSteps(
-        np.stack(positions, axis=1), known, frozen, _result(prefix, place, known, frozen)
+        np.stack(positions, axis=1), known, frozen, _result(prefix, place, known, executed)
     )
 
 
-def _result(prefix: Prefix, place: np.ndarray, known: np.ndarray, frozen: int) -> Continuation:
+def _result(prefix: Prefix, place: np.ndarray, known: np.ndarray, executed: int) -> Continuation:
     last = len(prefix.positions) - 1
     if not known.any():
         return Continuation.PLAN_ENDED
     if prefix.delay_s <= 0.0:
         return Continuation.DELAY_UNKNOWN
     end = int(np.flatnonzero(known)[-1]) + 1
-    if frozen > end:
+    if executed > end:
         return Continuation.DELAY_BEYOND_OVERLAP
     if last > place[-1]:
         return Continuation.LONGER_THAN_HORIZON

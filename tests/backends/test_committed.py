@@ -5,7 +5,12 @@
 import numpy as np
 import pytest
 
-from lingbot_policy.backends.committed import committed_steps, Continuation, continuation
+from lingbot_policy.backends.committed import (
+    committed_steps,
+    Continuation,
+    continuation,
+    TAKEOVER_STEPS,
+)
 from lingbot_policy.contract import PolicyContract, scripted_contract
 from lingbot_policy.policy import Prefix
 from lingbot_policy.robot import load_robot
@@ -48,14 +53,16 @@ def test_a_slower_execution_stretches_the_plan_and_the_new_chunk_alike():
     committed = committed_steps(plan(speed=0.5), contract(), S + S // 5)
     np.testing.assert_allclose(committed.positions[:4, 0], [1.0, 2.0, 3.0, 4.0])
     assert committed.known.sum() == 9
-    assert committed.frozen == 1
+    assert committed.frozen == 1 + TAKEOVER_STEPS
 
 
 @pytest.mark.parametrize(
     ('delay_s', 'offset', 'frozen'),
-    [(0.2, 0.0, 2), (0.21, 0.0, 3), (0.2, 1.0, 1), (0.05, 3.0, 0), (60.0, 0.0, 20)],
+    [(0.2, 0.0, 4), (0.21, 0.0, 5), (0.2, 1.0, 3), (0.05, 3.0, 2), (60.0, 0.0, 20)],
 )
-def test_the_frozen_steps_are_those_due_before_the_chunk_can_act(delay_s, offset, frozen):
+def test_the_frozen_steps_reach_two_beyond_those_due_before_the_chunk_can_act(
+    delay_s, offset, frozen
+):
     sealed = contract(first_step_offset=offset)
     assert committed_steps(plan(delay_s=delay_s), sealed, S).frozen == frozen
 

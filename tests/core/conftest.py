@@ -27,7 +27,13 @@ ROS = 10**18  # the ROS clock where the monotonic clock is 0
 
 
 class Driver:
-    """An execution with its clocks: ``run`` ticks while the joints are measured at rest."""
+    """
+    An execution with its clocks: ``run`` ticks while the joints are measured at rest.
+
+    ``follows``: they are measured where they were last commanded.
+    """
+
+    follows = False
 
     def __init__(self, robot, strategy: str = 'replace', **options) -> None:
         self.execution = Execution(robot, LIMITS, strategy, **options)
@@ -39,7 +45,9 @@ class Driver:
         return ROS + self.now_ns
 
     def measure(self) -> None:
-        self.execution.measure(np.arange(5), REST, self.now_ns)
+        last = self.execution.gate.last
+        at = REST if last is None or not self.follows else last
+        self.execution.measure(np.arange(5), at, self.now_ns)
 
     def arm(self) -> None:
         self.execution.expect('c1')
@@ -47,10 +55,15 @@ class Driver:
         self.execution.arm(self.now_ns)
 
     def accept(self, target=FAR, seconds: float = 1.0, **changes) -> None:
-        """Accept a chunk of equal steps at 10 Hz, seen now."""
-        positions = np.tile(target, (round(seconds * 10) + 1, 1))
-        known = {'t_ref_ns': self.ros_ns, 'contract_digest': 'c1', 'instruction': 'go'}
-        chunk = ActionChunk(positions, rate_hz=10.0, **{**known, **changes})
+        """Accept a chunk at 10 Hz, seen now; its steps are equal unless they are given."""
+        known = {
+            'positions': np.tile(target, (round(seconds * 10) + 1, 1)),
+            't_ref_ns': self.ros_ns,
+            'rate_hz': 10.0,
+            'contract_digest': 'c1',
+            'instruction': 'go',
+        }
+        chunk = ActionChunk(**{**known, **changes})
         self.execution.accept(chunk, self.ros_ns, self.now_ns)
 
     def tick(self, dt_ns: int = TICK) -> Tick | None:
@@ -92,10 +105,20 @@ def driver(odd: Robot) -> Driver:
 
 
 @pytest.fixture
+def driver_of(odd: Robot) -> Callable[..., Driver]:
+    """Return a maker of drivers; arguments are the execution's."""
+
+    def make(strategy: str = 'replace', **options) -> Driver:
+        return Driver(odd, strategy, **options)
+
+    return make
+
+
+@pytest.fixture
 def moving(driver: Driver) -> Driver:
     """Return an execution past its soft start, l1 on its way at full speed."""
     driver.arm()
-    driver.accept(seconds=5.0)
+    driver.accept(seconds=5.0, sequence=1)
     driver.run(20)
     assert driver.execution.mode is Mode.MOVING
     return driver
