@@ -13,6 +13,7 @@ from functools import cached_property
 import hashlib
 from importlib.resources import files
 import json
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,11 @@ class Robot:
     def topic(self, name: str) -> str:
         """Return the vendor topic ``name`` inside the vendor's namespace."""
         return f'{self.file.vendor_namespace.rstrip("/")}{name}'
+
+    def ticks_between(self, key: str) -> int:
+        """Return how many commands there are for each message of command topic ``key``."""
+        slower = self.file.command_topics[key].max_rate_hz
+        return 1 if slower is None else max(1, ceil(self.file.command_rate_hz / slower))
 
     def slots(self, side: str) -> tuple[slice, int]:
         """Return where an arm (slice) and its gripper (index) stand in a (dof,) vector."""

@@ -31,7 +31,7 @@ def field_faults(faults: list[dict]) -> list[str]:
 
 def reference_faults(raw: dict) -> list[str]:
     """Return a line for each name in the file that leads nowhere, and for what is bound twice."""
-    return [*_absent(raw), *_lost(raw), *_joints_twice(raw), *_bound_twice(raw)]
+    return [*_absent(raw), *_lost(raw), *_joints_twice(raw), *_bound_twice(raw), *_slowed(raw)]
 
 
 def _line(field: str, tried: list[dict]) -> str:
@@ -88,6 +88,19 @@ def _bound_twice(raw: dict) -> Iterator[str]:
                 )
                 break
             bound[key] = path
+
+
+def _slowed(raw: dict) -> Iterator[str]:
+    """A topic of an arm at another rate: its steps would be larger than any limit says."""
+    topics = _at(raw, 'command_topics')
+    for side in _SIDES:
+        key = str(_at(raw, 'arms', side, 'command').get('target'))
+        slower = _at(topics, key).get('max_rate_hz')
+        if slower is not None:
+            yield (
+                f'command_topics.{key}.max_rate_hz: found {slower!r} on the topic of the {side} '
+                'arm, expected it on topics of grippers alone; arms follow command_rate_hz'
+            )
 
 
 def _places(binding: dict) -> list[tuple[str, Any]]:

@@ -57,7 +57,8 @@ class CommandTopic(Strict):
 
     ``fill`` holds constants for other fields: they have a meaning (speed, force, mode) for the
     vendor's controller. ``allowed_idle_publishers`` are nodes which may exist on the topic while
-    we command, because they publish nothing then.
+    we command, because they publish nothing then. ``max_rate_hz`` is for a gripper which takes
+    fewer commands than ``command_rate_hz``: it gets every n-th of them, and always the last.
     """
 
     topic: TopicName
@@ -66,6 +67,7 @@ class CommandTopic(Strict):
     fill: dict[FieldPath, bool | int | float | str | tuple[Finite, ...]] = {}
     stamp: Literal['header', 'none'] = 'header'
     qos: Qos = 'command'
+    max_rate_hz: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
     allowed_idle_publishers: tuple[str, ...] = ()
 
 

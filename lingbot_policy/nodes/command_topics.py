@@ -15,6 +15,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
+from lingbot_policy.nodes.command_writer import CommandWriter
 from lingbot_policy.nodes.encode import TopicEncoder
 from lingbot_policy.nodes.graph import endpoint_name, other_than, UNNAMED
 from lingbot_policy.nodes.qos import qos
@@ -47,25 +48,37 @@ class CommandTopics:
         on_other: Callable[[str], None],
     ) -> None:
         self._node = node
-        self._encoders = encoders
         self._on_other = on_other
         self._own: dict[str, bytes] = {}
         self._allowed: dict[str, tuple[str, ...]] = {}
-        self._publishers: dict[str, Publisher] = {}
+        self._writers: list[CommandWriter] = []
         for key, encoder in encoders.items():
             entry = robot.file.command_topics[key]
             topic = robot.topic(entry.topic)
-            self._publishers[key], self._own[topic] = self._publisher(encoder.type, topic)
+            publisher, self._own[topic] = self._publisher(encoder.type, topic)
+            every, tick_s = robot.ticks_between(key), 1.0 / robot.file.command_rate_hz
+            self._writers.append(CommandWriter(publisher, encoder, every, tick_s))
             self._allowed[topic] = entry.allowed_idle_publishers
         self._naming_until_s = 0.0
         self._naming = node.create_timer(NAMING_PERIOD_S, self._name_them)
         self._naming.cancel()
-        self._sentinels = [self._sentinel(key) for key in encoders]
+        self._timers = [self._naming]
+        self._slow = [writer for writer in self._writers if writer.every > 1]
+        if self._slow:
+            self._longest_s = max(writer.period_s for writer in self._slow)
+            self._timers.append(node.create_timer(self._longest_s, self._finish))
+        self._sentinels = [self._sentinel(writer) for writer in self._writers]
 
     def publish(self, positions: np.ndarray, stamp: Time) -> None:
-        """Send internal positions (dof,) on every topic."""
-        for key, encoder in self._encoders.items():
-            self._publishers[key].publish(encoder.encode(positions, stamp))
+        """Send internal positions (dof,), on every topic as often as its ``max_rate_hz`` lets."""
+        for writer in self._writers:
+            writer.write(positions, stamp)
+
+    def flush(self) -> None:
+        """Send what slower topics have not been told yet, for when no command follows."""
+        if self._slow:
+            time.sleep(self._longest_s)
+            self._finish()
 
     def others(self) -> list[str]:
         """Return "topic: node" for each publisher besides ours and those which may be idle."""
@@ -79,11 +92,13 @@ class CommandTopics:
         return found
 
     def destroy(self) -> None:
-        self._node.destroy_timer(self._naming)
+        self.flush()
+        for timer in self._timers:
+            self._node.destroy_timer(timer)
         for subscription in self._sentinels:
             self._node.destroy_subscription(subscription)
-        for publisher in self._publishers.values():
-            self._node.destroy_publisher(publisher)
+        for writer in self._writers:
+            self._node.destroy_publisher(writer.publisher)
 
     def _publisher(self, kind: type, topic: str) -> tuple[Publisher, bytes]:
         """Return a publisher and its GID: again, if another one appeared at the same moment."""
@@ -95,10 +110,15 @@ class CommandTopics:
                 return publisher, new.pop()
             self._node.destroy_publisher(publisher)
 
-    def _sentinel(self, key: str) -> Subscription:
-        topic = self._publishers[key].topic_name
+    def _finish(self) -> None:
+        stamp = self._node.get_clock().now().to_msg()
+        for writer in self._slow:
+            writer.finish(stamp)
+
+    def _sentinel(self, writer: CommandWriter) -> Subscription:
+        topic = writer.publisher.topic_name
         return self._node.create_subscription(
-            self._encoders[key].type,
+            writer.publisher.msg_type,
             topic,
             _ignore,
             _SENTINEL,

@@ -166,6 +166,7 @@ class Jogger:
             self.stop('ended')
             time.sleep(LAST_TICKS_S)
             self._thread.stop()
+            self._commands.flush()
             self._thread = None
 
     def require_going(self) -> None:

@@ -48,6 +48,15 @@ class CommandFigures:
 
 
 @dataclass(frozen=True)
+class CommandTopicFigures:
+    """Messages on one of the robot's command topics; ``expected`` follows from the commands."""
+
+    published: int
+    expected: int
+    every: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """
     What a run achieved. ``latency_s`` has median and p95 of each stage; ``unequal`` the topics
@@ -62,6 +71,7 @@ class Figures:
     latency_s: dict[str, dict[str, float]]
     inference_errors: int
     commands: CommandFigures
+    command_topics: dict[str, CommandTopicFigures]
     outside_limits: int | None
     topics: int
     unequal: tuple[str, ...]
@@ -87,6 +97,7 @@ def figures(series: Series) -> Figures:
         latency_s={stage: _spread(series.inference[stage]) for stage in STAGES},
         inference_errors=len(series.inference_errors),
         commands=_commands(series),
+        command_topics=_command_topics(series),
         outside_limits=report.get('violations'),
         topics=len(series.completeness),
         unequal=_unequal(series),
@@ -119,6 +130,12 @@ def failures(found: Figures) -> list[str]:
             f'command rate: {commands.rate_hz:.2f} Hz, expected {commands.expected_hz:g} Hz '
             f'within {COMMAND_RATE_TOLERANCE:.0%}'
         )
+    lines += [
+        f'commands on {topic}: {told.published}, expected {told.expected} (1 in {told.every}) '
+        f'within {COMMAND_RATE_TOLERANCE:.0%}'
+        for topic, told in found.command_topics.items()
+        if abs(told.published - told.expected) > COMMAND_RATE_TOLERANCE * told.expected + 1
+    ]
     if found.outside_limits is None:
         lines.append('commands outside limits: not counted, the simulation gave no report')
     elif found.outside_limits:
@@ -175,6 +192,18 @@ def _commands(series: Series) -> CommandFigures:
         missed_ticks=told[-1] if told else missed,
         clamped=sum(state == 'clamp' for state in series.gate_states),
     )
+
+
+def _command_topics(series: Series) -> dict[str, CommandTopicFigures]:
+    """A slower topic is judged by its own rate: one message in so many commands."""
+    robot = series.robot
+    commands = _published(series, 'executed_command') or len(series.command_ns)
+    found = {}
+    for key, entry in robot.file.command_topics.items():
+        topic, every = robot.topic(entry.topic), robot.ticks_between(key)
+        published = series.completeness.get(topic, {}).get('published', 0)
+        found[topic] = CommandTopicFigures(published, round(commands / every), every)
+    return found
 
 
 def _unequal(series: Series) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ class WireLimits:
     def __init__(self, robot: Robot, key: str) -> None:
         self._maps = command_maps(robot, key)
         self._period_ns = 1e9 / robot.file.command_rate_hz
+        self._fewest = robot.ticks_between(key)
         self._where = robot.file.command_topics[key].topic
         self._slots = np.concatenate([m.slots for m in self._maps])
         ends = [
@@ -31,7 +32,8 @@ class WireLimits:
         scale = np.concatenate([np.full(len(m.slots), abs(m.scale)) for m in self._maps])
         self._low = np.concatenate([end[0] for end in ends]) - rounding - EPSILON
         self._high = np.concatenate([end[1] for end in ends]) + rounding + EPSILON
-        self._step = robot.step_limit[self._slots] * scale * 1.001 + 2 * rounding
+        self._step = robot.step_limit[self._slots] * scale * 1.001
+        self._slack = 2 * rounding
         self._last: tuple[int, np.ndarray] | None = None
         self._counts = {'messages': 0, 'malformed': 0, 'position': 0, 'step': 0}
 
@@ -51,8 +53,9 @@ class WireLimits:
         self._counts['position'] += bool(((wire < self._low) | (wire > self._high)).any())
         if self._last is not None and sent_ns - self._last[0] < PAUSE_NS:
             # As many steps as there were periods: the transport may lose a command.
-            steps = max(1, round((sent_ns - self._last[0]) / self._period_ns))
-            self._counts['step'] += bool((np.abs(wire - self._last[1]) > steps * self._step).any())
+            steps = max(self._fewest, round((sent_ns - self._last[0]) / self._period_ns))
+            farthest = steps * self._step + self._slack
+            self._counts['step'] += bool((np.abs(wire - self._last[1]) > farthest).any())
         self._last = (sent_ns, wire)
         return self._slots, values
 

@@ -81,6 +81,16 @@ def test_tolerances_of_grippers_are_their_own():
     assert robot.state_tolerance.tolist() == [0.2, 0.2, 0.3, 0.2, 0.3]
 
 
+@pytest.mark.parametrize(
+    ('max_rate_hz', 'ticks'), [(None, 1), (100, 1), (200, 1), (99, 2), (25, 4), (30, 4), (1, 100)]
+)
+def test_a_slower_topic_is_told_one_command_in_so_many(max_rate_hz, ticks):
+    text = changed({'command_topics.claws.max_rate_hz': max_rate_hz})
+    slower = parse_robot(text, 'my.yaml')
+    assert slower.ticks_between('claws') == ticks
+    assert slower.ticks_between('left') == 1
+
+
 def test_cameras_come_in_the_order_of_the_policy_not_of_the_file(odd):
     assert list(odd.cameras) == ['head', 'right_wrist']
 
@@ -232,6 +242,15 @@ BROKEN = {
     'assumed nothing': (
         {'assumed': ['arms.left.uper']},
         "(file): assumed: found 'arms.left.uper', expected a field of this file",
+    ),
+    'arm at another rate': (
+        {'command_topics.left.max_rate_hz': 25},
+        'command_topics.left.max_rate_hz: found 25 on the topic of the left arm, expected it on '
+        'topics of grippers alone; arms follow command_rate_hz',
+    ),
+    'gripper hardly ever': (
+        {'command_topics.claws.max_rate_hz': 0.5},
+        'command_topics.claws.max_rate_hz: found 0.5, expected greater than or equal to 1',
     ),
     'constant of no kind': (
         {'command_topics.left.fill': {'effort': None}},

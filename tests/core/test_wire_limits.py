@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a simulated `odd` finds wrong with the commands it is sent."""
 
+from dataclasses import replace
 from types import SimpleNamespace as Msg
 
 import numpy as np
@@ -90,3 +91,15 @@ def test_a_reversed_gripper_has_the_same_two_ends(odd, data: list[int]):
     limits = WireLimits(odd, 'claws')
     limits.check(Msg(data=data), 0)
     assert faults(limits) == ['position']
+
+
+def test_a_slower_topic_may_move_as_far_as_in_the_commands_between(odd):
+    topics = odd.file.command_topics
+    slower = {**topics, 'claws': topics['claws'].model_copy(update={'max_rate_hz': 25})}
+    limits = WireLimits(replace(odd, file=odd.file.model_copy(update={'command_topics': slower})),
+                        'claws')  # fmt: skip
+    limits.check(Msg(data=[1, 100]), 0)
+    limits.check(Msg(data=[41, 92]), 30 * MS)  # 4 ticks of it, though it came early
+    assert faults(limits) == []
+    limits.check(Msg(data=[83, 92]), 70 * MS)
+    assert faults(limits) == ['step']

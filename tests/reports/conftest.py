@@ -24,7 +24,8 @@ EVENT, STRING = 'lingbot_msgs/msg/SafetyEvent', 'std_msgs/msg/String'
 POINT, TIME = 'trajectory_msgs/msg/JointTrajectoryPoint', 'builtin_interfaces/msg/Time'
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 STATUS, PAIR = 'diagnostic_msgs/msg/DiagnosticStatus', 'diagnostic_msgs/msg/KeyValue'
-TYPES = (IMAGE, CHUNK, EXECUTED, RECORD, EVENT, STRING, DIAGNOSTICS)
+JOINTS = 'sensor_msgs/msg/JointState'
+TYPES = (IMAGE, CHUNK, EXECUTED, RECORD, EVENT, STRING, DIAGNOSTICS, JOINTS)
 
 
 @pytest.fixture(scope='session')
@@ -52,6 +53,7 @@ class Run:
     :param command_rate: relative to the robot file.
     :param violations: which the simulation counts.
     :param unwritten: messages of ``action_chunk`` that were received and not written.
+    :param told: one in so many commands goes to the command topics, by key; 1 by default.
     :param lost_commands: every n-th message of ``executed_command`` never arrived; 0: none.
     """
 
@@ -63,10 +65,12 @@ class Run:
         violations: int = 0,
         unwritten: int = 0,
         lost_commands: int = 0,
+        told: dict[str, int] | None = None,
     ) -> None:
         self.robot = robot
         self.lost, self.violations, self.unwritten = lost, violations, unwritten
         self.lost_commands = lost_commands
+        self.told = told or {}
         self.command_hz = robot.file.command_rate_hz * command_rate
         self.store = typestore_for(TYPES)
 
@@ -106,6 +110,9 @@ class Run:
             yield '/action_chunk', CHUNK, at_ns + 40_000_000, self._chunk(at_ns, number + 1)
             yield '/inference_record', RECORD, at_ns + 40_000_000, self._record(at_ns)
         for number, at_ns in enumerate(ticks(self.command_hz, 0.5, 3.5)):
+            for key, entry in self.robot.file.command_topics.items():
+                if number % self.told.get(key, 1) == 0:
+                    yield self.robot.topic(entry.topic), JOINTS, at_ns, self._joints(at_ns)
             if self.lost_commands and number % self.lost_commands == 1:
                 continue
             yield '/executed_command', EXECUTED, at_ns, self._executed(at_ns)
@@ -186,6 +193,11 @@ class Run:
             observe_s=0.001, preprocess_s=0.004, infer_s=0.030, postprocess_s=0.002,
             total_s=0.037, capture_to_publish_s=0.040,
         )  # fmt: skip
+
+    def _joints(self, at_ns: int) -> Any:
+        positions = self.positions(at_ns)[: self.robot.dof // 2]
+        none = np.array([])
+        return self.make(JOINTS, position=positions, velocity=none, effort=none)
 
     def _executed(self, at_ns: int) -> Any:
         return self.make(

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of recorded runs, and which of them do not hold."""
 
+from dataclasses import replace
+
 import pytest
 
 from lingbot_policy.reports.figures import failures, figures
@@ -43,6 +45,26 @@ def test_what_does_not_hold_is_said(record_run, robot, defect, words):
     assert len(lines) == 1 + ('lost' in defect)  # a lost frame is not written either
     for word in words:
         assert word in lines[0]
+
+
+def slowed(robot, key: str, rate_hz: float):
+    """Return the robot with a command topic that takes fewer commands."""
+    topics = robot.file.command_topics
+    slower = {**topics, key: topics[key].model_copy(update={'max_rate_hz': rate_hz})}
+    return replace(robot, file=robot.file.model_copy(update={'command_topics': slower}))
+
+
+def test_a_slower_command_topic_is_judged_by_its_own_rate(record_run, robot):
+    run = record_run(told={'left': 7})
+    found = figures(read_series(run, slowed(robot, 'left', 30.0)))
+    told = found.command_topics['/master/joint_left']
+    assert (told.published, told.expected, told.every) == (86, 86, 7)
+    assert failures(found) == []
+
+    (line,) = failures(figures(read_series(run, slowed(robot, 'left', 50.0))))
+    assert line == 'commands on /master/joint_left: 86, expected 150 (1 in 4) within 1%'
+    (line,) = failures(figures(read_series(run, robot)))
+    assert line == 'commands on /master/joint_left: 86, expected 601 (1 in 1) within 1%'
 
 
 def test_a_bag_of_another_robots_topics_has_no_figures(record_run, robot):
