@@ -1,0 +1,12 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""All rows of the fault matrix."""
+
+from importlib import import_module
+
+from tests.faults.row import DATA_ROWS
+
+for _family in ('chunks', 'robot', 'senses', 'operator'):
+    import_module(f'tests.faults.data_rows_{_family}')
+
+__all__ = ['DATA_ROWS']
