@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 from functools import partial
+import math
 import time
 from typing import Any
 
@@ -23,6 +24,7 @@ from lingbot_policy.robot import Robot
 
 NAMING_S = 10.0  # on a busy machine
 NAMING_PERIOD_S = 0.02
+SPOKEN_S = 2.0  # who has spoken within it is not idle
 # Asks for less than any publisher offers, so that it matches every one of them.
 _SENTINEL = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
@@ -34,10 +36,11 @@ class CommandTopics:
     Publishes on every command topic of a robot and watches each by a sentinel subscription.
 
     The middleware tells the sentinel of each publisher it matches, ours among them: that one is
-    known by its GID, the one that is new after its creation.
+    known by its GID, the one that is new after its creation. A publisher which may be idle is
+    tolerated until the sentinel hears a message that is not ours.
 
-    :param on_other: called with a text at once when another publisher appears, and again when
-        the name of its node is known, which is a little later.
+    :param on_other: called with a text at once when another publisher appears or speaks, and
+        again when the name of its node is known, which is a little later.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class CommandTopics:
         self._on_other = on_other
         self._own: dict[str, bytes] = {}
         self._allowed: dict[str, tuple[str, ...]] = {}
+        self._spoken_s: dict[str, float] = {}
         self._writers: list[CommandWriter] = []
         for key, encoder in encoders.items():
             entry = robot.file.command_topics[key]
@@ -81,14 +85,17 @@ class CommandTopics:
             self._finish()
 
     def others(self) -> list[str]:
-        """Return "topic: node" for each publisher besides ours and those which may be idle."""
+        """Return "topic: node" for each publisher besides ours and those which are idle."""
         me = f'{self._node.get_namespace().rstrip("/")}/{self._node.get_name()}'
         found = []
         for topic, own in self._own.items():
-            for endpoint in self._node.get_publishers_info_by_topic(topic):
-                name = endpoint_name(endpoint)
-                if _gid(endpoint) != own and not is_allowed(name, self._allowed[topic]):
-                    found.append(f'{topic}: {other_than(me, name)}')
+            endpoints = self._node.get_publishers_info_by_topic(topic)
+            names = [endpoint_name(each) for each in endpoints if _gid(each) != own]
+            if self._is_spoken_on(topic):
+                names = names or ['a node that has gone']
+            else:
+                names = [name for name in names if not is_allowed(name, self._allowed[topic])]
+            found += [f'{topic}: {other_than(me, name)}' for name in names]
         return found
 
     def destroy(self) -> None:
@@ -120,7 +127,7 @@ class CommandTopics:
         return self._node.create_subscription(
             writer.publisher.msg_type,
             topic,
-            _ignore,
+            partial(self._on_message, writer),
             _SENTINEL,
             event_callbacks=SubscriptionEventCallbacks(matched=partial(self._on_matched, topic)),
             raw=True,
@@ -129,6 +136,19 @@ class CommandTopics:
     def _on_matched(self, topic: str, status: Any) -> None:
         if status.current_count_change > 0 and (others := self.others()):
             self._tell(topic, others)
+
+    def _on_message(self, writer: CommandWriter, serialized: bytes) -> None:
+        if writer.has_published(serialized):
+            return
+        topic = writer.publisher.topic_name
+        is_news = not self._is_spoken_on(topic)
+        self._spoken_s[topic] = time.monotonic()
+        if is_news:
+            self._tell(topic, self.others())
+
+    def _is_spoken_on(self, topic: str) -> bool:
+        """Whether somebody else has published there lately."""
+        return time.monotonic() - self._spoken_s.get(topic, -math.inf) < SPOKEN_S
 
     def _name_them(self) -> None:
         others = self.others()
@@ -143,8 +163,8 @@ class CommandTopics:
         if not any(UNNAMED in line for line in others):
             self._on_other(_text(others))
             return
-        if not self._allowed[topic]:
-            self._on_other(f'another publisher appeared on {topic}: its name is not known yet')
+        if not self._allowed[topic] or self._is_spoken_on(topic):
+            self._on_other(f'another publisher is on {topic}: its name is not known yet')
         self._naming_until_s = time.monotonic() + NAMING_S
         self._naming.reset()
 
@@ -163,7 +183,3 @@ def _text(others: list[str]) -> str:
 
 def _gid(endpoint: Any) -> bytes:
     return bytes(endpoint.endpoint_gid)
-
-
-def _ignore(serialized: bytes) -> None:
-    """Only the matching counts: what others say is not for us to read."""

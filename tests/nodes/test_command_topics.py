@@ -15,6 +15,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from sensor_msgs.msg import JointState
 
 from lingbot_policy.nodes.command_topics import CommandTopics
 from lingbot_policy.nodes.encode import command_encoders
@@ -28,11 +29,14 @@ PERIOD_S = 0.2
 
 
 @pytest.fixture
-def slow_claws() -> Robot:
+def odd_wires() -> Robot:
     robot = load_robot(ODD)
-    topics = robot.file.command_topics
-    slower = {**topics, 'claws': topics['claws'].model_copy(update={'max_rate_hz': 5})}
-    return replace(robot, file=robot.file.model_copy(update={'command_topics': slower}))
+    changes = {'claws': {'max_rate_hz': 5}, 'left': {'allowed_idle_publishers': ('stranger',)}}
+    topics = {
+        key: topic.model_copy(update=changes.get(key, {}))
+        for key, topic in robot.file.command_topics.items()
+    }
+    return replace(robot, file=robot.file.model_copy(update={'command_topics': topics}))
 
 
 class Listener:
@@ -90,9 +94,9 @@ class Graph:
 
 
 @pytest.fixture
-def graph(ros_env, slow_claws) -> Iterator[Graph]:
+def graph(ros_env, odd_wires) -> Iterator[Graph]:
     rclpy.init()
-    found = Graph(slow_claws)
+    found = Graph(odd_wires)
     yield found
     found.close()
     rclpy.try_shutdown()
@@ -112,6 +116,24 @@ def test_a_slower_topic_gets_one_command_in_so_many_and_at_last_the_last(graph):
     graph.command(0.9)  # the next motion begins at its next turn, and ends with its last
     graph.wait('the next', lambda: len(graph.listener.claws) == 5)
     assert graph.listener.claws[-1][0] == 900
+    assert graph.others == []
+
+
+def test_who_speaks_is_named_once_and_for_as_long_as_it_speaks(graph):
+    stranger = Node('stranger', enable_rosout=False)
+    publisher = stranger.create_publisher(JointState, '/odd/left', 1)
+    graph.wait('the stranger', lambda: graph.sender.count_publishers('/odd/left') == 2)
+    assert graph.topics.others() == graph.others == []
+
+    for number in range(3):
+        graph.command(0.5)
+        publisher.publish(JointState(position=[float(number)]))
+        graph.wait('it', lambda n=number: float(n) in graph.listener.arm)
+    graph.wait('it is told', lambda: graph.others)
+    assert graph.others == ['others publish commands: /odd/left: /stranger']
+    assert graph.topics.others() == ['/odd/left: /stranger']
+    graph.wait('it is idle again', lambda: graph.topics.others() == [])
+    stranger.destroy_node()
 
 
 def test_the_last_command_gets_out_before_the_topics_are_destroyed(graph):
