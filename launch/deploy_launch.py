@@ -8,8 +8,9 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution
 
 from lingbot_policy.bringup import Deployment, node_specs
-from lingbot_policy.nodes.launch_actions import argument, bring_up
+from lingbot_policy.nodes.launch_actions import argument, bring_up, guidance_argument
 from lingbot_policy.policy import POLICIES
+from lingbot_policy.strategies import STRATEGIES
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -22,10 +23,11 @@ def generate_launch_description() -> LaunchDescription:
         vendor_namespace=argument('vendor_namespace'),
         seed=argument('seed', int),
         record=argument('record'),
+        strategy=argument('strategy'),
+        guidance=guidance_argument('strategy'),
         executor={
             'operator_confirms': argument('operator_confirms', bool),
             'serial': argument('serial'),
-            'mode': argument('mode'),
             'speed': argument('speed', float),
         },
     )
@@ -66,10 +68,10 @@ def generate_launch_description() -> LaunchDescription:
                 default_value='',
             ),
             DeclareLaunchArgument(
-                'mode',
-                description='sync is for a policy slower than its horizon.',
-                default_value='replace',
-                choices=['replace', 'sync'],
+                'strategy',
+                description='How chunks follow each other; sync is for a slow policy.',
+                default_value=Deployment.strategy,
+                choices=list(STRATEGIES),
             ),
             DeclareLaunchArgument(
                 'speed',

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from lingbot_policy.strategies import find_strategy
+
 Value = bool | int | float | str
 
 PACKAGE = 'lingbot_policy'
@@ -51,7 +53,8 @@ class Deployment:
     One robot, one policy, and whether to record (``record`` is the folder of the bag).
 
     ``link`` is the robot file's; a relay reaches the robot's own computer at ``link_host``.
-    ``executor`` holds parameters of the chunk executor which differ from its defaults.
+    ``strategy`` says how chunks follow each other; ``guidance``, empty, is what that asks of the
+    policy server. ``executor`` holds other parameters of the chunk executor than its defaults.
     """
 
     robot: str
@@ -64,6 +67,8 @@ class Deployment:
     record: str = ''
     link: str = 'native'
     link_host: str = ''
+    strategy: str = 'replace'
+    guidance: str = ''
     simulation: Simulation | None = None
     executor: Mapping[str, Value] = field(default_factory=dict)
 
@@ -89,7 +94,12 @@ def node_specs(deployment: Deployment) -> tuple[NodeSpec, ...]:
     if deployment.record:
         recorder = {**common, 'folder': deployment.record, 'record_on_activate': True}
         specs.append(NodeSpec('episode_recorder', deployment.namespace, recorder, essential=False))
-    executor = {**common, 'simulation': simulation is not None, **deployment.executor}
+    executor = {
+        **common,
+        'simulation': simulation is not None,
+        'strategy': deployment.strategy,
+        **deployment.executor,
+    }
     specs.append(NodeSpec('chunk_executor', deployment.namespace, executor, restarts=True))
     server = {
         **common,
@@ -97,9 +107,28 @@ def node_specs(deployment: Deployment) -> tuple[NodeSpec, ...]:
         'bundle': deployment.bundle,
         'instruction': deployment.instruction,
         'seed': deployment.seed,
+        'guidance': deployment.guidance or guidance_for(deployment.strategy),
     }
     specs.append(NodeSpec('policy_server', deployment.namespace, server, restarts=True))
     return tuple(specs)
+
+
+def guidance_for(strategy: str) -> str:
+    """Return the guidance which a policy server needs for a strategy."""
+    return 'full' if strategy == 'rtc' else 'off'
+
+
+def require_together(policy: str, strategy: str) -> None:
+    """
+    Refuse a strategy which the policy cannot follow.
+
+    :raises ValueError: if it is unknown, or asks the policy to continue a plan and it cannot.
+    """
+    if find_strategy(strategy).continues_plan and policy != 'lingbot':
+        raise ValueError(
+            f'--strategy {strategy}: policy {policy!r} cannot continue a plan, lingbot can; '
+            'choose that one, or blend or replace'
+        )
 
 
 def stop_order(specs: tuple[NodeSpec, ...]) -> tuple[str, ...]:

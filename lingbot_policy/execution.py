@@ -103,11 +103,16 @@ class Execution:
         self.state = MeasuredState(positions, received)
 
     def expect(self, contract_digest: str, rtc_trained: bool = False) -> None:
-        """Take the contract of the policy server; another than before disarms motion."""
+        """
+        Take the contract of the policy server; another than before disarms motion.
+
+        :raises ValueError: for weights which the strategy is not for.
+        """
         changed = self._contract_digest not in ('', contract_digest)
         self._contract_digest, self._is_rtc_trained = contract_digest, rtc_trained
         if changed and self.mode in (Mode.HOLDING, Mode.MOVING):
             self.leave('the policy contract changed')
+        self._require_weights_for(self.chunks.strategy_name)
 
     def set_strategy(self, name: str) -> None:
         """
@@ -121,8 +126,10 @@ class Execution:
         self.chunks.use(name)
 
     def set_speed(self, share: float) -> None:
-        """Run towards another share of the predicted speed, from 0.01 to 1."""
+        """Take another share of the predicted speed, 0.01 to 1; in motion it is approached."""
         self.chunks.asked_speed = share
+        if self.is_at_rest:
+            self.chunks.speed = share
 
     def arm(self, now_ns: int) -> None:
         """

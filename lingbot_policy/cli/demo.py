@@ -19,6 +19,10 @@ def demo(
     bundle: Annotated[
         Path | None, typer.Option(help='Policy bundle for lingbot; else the one shipped.')
     ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(help='How chunks follow: sync, replace, ensemble, blend, rtc.'),
+    ] = 'replace',
     seconds: Annotated[float, typer.Option(min=2.0, help='Motion of each policy, s.')] = 20.0,
     headless: Annotated[bool, typer.Option(help='Plain lines instead of the live view.')] = False,
     as_json: Annotated[bool, typer.Option('--json', help='Print the result as JSON.')] = False,
@@ -39,6 +43,7 @@ def demo(
         robot=robot,
         policy=policy,
         bundle=bundle,
+        strategy=strategy,
         seconds=seconds,
         headless=headless or as_json,
         out=out,

@@ -13,7 +13,7 @@ import shlex
 import sys
 
 from lingbot_policy.bags.record_file import free_bytes
-from lingbot_policy.bringup import Deployment, Simulation
+from lingbot_policy.bringup import Deployment, require_together, Simulation
 from lingbot_policy.cli.live import LiveView
 from lingbot_policy.cli.running import RunningDeployment
 from lingbot_policy.doctor_probes import shipped_bundle
@@ -25,6 +25,7 @@ from lingbot_policy.reports.page import PhaseReport, write_report
 from lingbot_policy.reports.series import read_series
 from lingbot_policy.robot import load_robot, Robot
 from lingbot_policy.sim.tasks import draw_layout, find_task
+from lingbot_policy.strategies import find_strategy
 
 TASK = 'handover'
 IMAGE_BYTES = 3  # a pixel
@@ -38,6 +39,7 @@ class DemoOptions:
     robot: str
     policy: str | None
     bundle: Path | None
+    strategy: str
     seconds: float
     headless: bool
     out: Path | None
@@ -93,7 +95,8 @@ def choose_policies(options: DemoOptions, robot: Robot) -> tuple[str, ...]:
     """
     Return which policies run, one after the other.
 
-    :raises ValueError: for an unknown policy, or a bundle that is not there.
+    :raises ValueError: for an unknown policy or strategy, one that does not go with the other, or
+        a bundle that is not there.
     """
     if options.policy not in (None, *POLICIES):
         raise ValueError(
@@ -105,6 +108,9 @@ def choose_policies(options: DemoOptions, robot: Robot) -> tuple[str, ...]:
             '`lingbot import-weights` makes'
         )
     has_bundle = options.bundle is not None or shipped_bundle(robot.name).is_dir()
+    if options.policy is None and has_bundle and find_strategy(options.strategy).continues_plan:
+        return ('lingbot',)
+    require_together(options.policy or 'expert', options.strategy)
     if options.policy is not None:
         return (options.policy,)
     return ('expert', 'lingbot') if has_bundle else ('expert',)
@@ -148,6 +154,7 @@ def _run_phase(
     deployment = Deployment(
         robot=str(robot.path) if options.robot.endswith(('.yaml', '.yml')) else robot.name,
         policy=policy,
+        strategy=options.strategy,
         bundle=str(bundle.resolve()) if bundle else '',
         instruction=draw_layout(robot, find_task(TASK), options.seed).instruction,
         seed=options.seed,
@@ -186,6 +193,7 @@ def _result(
         'world': options.world,
         'seconds': options.seconds,
         'seed': options.seed,
+        'strategy': options.strategy,
         'command': shlex.join(['lingbot', *sys.argv[1:]]),
         'started': started.astimezone().isoformat(timespec='seconds'),
         'phases': [

@@ -9,8 +9,8 @@ import typer
 
 def operate(
     act: Annotated[
-        Literal['arm', 'disarm', 'stop', 'clear_stop'],
-        typer.Argument(help='arm, disarm, stop (latched), or clear_stop.'),
+        Literal['arm', 'disarm', 'go_home', 'stop', 'clear_stop'],
+        typer.Argument(help='arm, disarm, go_home (from a hold), stop (latched), or clear_stop.'),
     ],
     namespace: Annotated[str, typer.Option(help='Namespace of the deployment.')] = '',
 ) -> None:

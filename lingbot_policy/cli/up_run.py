@@ -68,13 +68,22 @@ def arming_text(deployment: Deployment, robot: Robot) -> list[str]:
     hint = robot.file.domain_hint
     if hint is not None and str(hint) != domain:
         lines.append(f'  The robot file expects ROS_DOMAIN_ID {hint}.')
-    lines += [f'  {i}. {step.text}' for i, step in enumerate(robot.file.arming, start=1)]
+    if deployment.executor.get('shadow'):
+        lines.append('  In shadow: it infers, checks and records, and never commands the robot.')
+    else:
+        lines += _conditions(deployment, robot)
+    where = f' --namespace {deployment.namespace}' if deployment.namespace else ''
+    lines += [f'  {act}: lingbot operate {act}{where}' for act in ('arm', 'disarm', 'stop')]
+    return lines
+
+
+def _conditions(deployment: Deployment, robot: Robot) -> list[str]:
+    """Return the steps before arming, and for what it is refused."""
+    lines = [f'  {i}. {step.text}' for i, step in enumerate(robot.file.arming, start=1)]
     if robot.file.assumed:
         lines.append(f'  Assumed, to be checked: {", ".join(robot.file.assumed)}')
     if not deployment.executor.get('operator_confirms'):
         lines.append('  Arming is refused until you start it with --operator-confirms.')
     if robot.assumed_motion_fields and not deployment.executor.get('serial'):
         lines.append('  It is refused without --serial: `lingbot jog` confirms what is assumed.')
-    where = f' --namespace {deployment.namespace}' if deployment.namespace else ''
-    lines += [f'  {act}: lingbot operate {act}{where}' for act in ('arm', 'disarm', 'stop')]
     return lines

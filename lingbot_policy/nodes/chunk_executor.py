@@ -3,16 +3,17 @@
 """Accepts chunks on message and commands the robot from a thread of its own, through the gate."""
 
 from collections import Counter
-from dataclasses import dataclass
-import math
+from dataclasses import replace
 import sys
 import threading
 import time
 
 from lingbot_msgs.msg import ActionChunk as ActionChunkMsg
 from lingbot_msgs.msg import CommittedPlan, ExecutedCommand, SafetyEvent
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
+from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -25,40 +26,26 @@ from lingbot_policy.nodes.command_thread import ask_for_realtime, CommandThread
 from lingbot_policy.nodes.command_topics import CommandTopics
 from lingbot_policy.nodes.diagnostics import Diagnostics, OK, WARN
 from lingbot_policy.nodes.encode import command_encoders, time_msg
+from lingbot_policy.nodes.executor_messages import (
+    event_msg,
+    executed_msg,
+    execution_values,
+    plan_msg,
+    SEVERITY,
+    thread_values,
+)
+from lingbot_policy.nodes.executor_parameters import ChunkExecutorParameters
 from lingbot_policy.nodes.graph import require_simulated
 from lingbot_policy.nodes.lifecycle import fail, run, transition
-from lingbot_policy.nodes.parameters import declare, param
+from lingbot_policy.nodes.parameters import declare
 from lingbot_policy.nodes.qos import qos
 from lingbot_policy.nodes.streams import RobotStreams
 from lingbot_policy.observation import ClockStepped, ClockWatch
 from lingbot_policy.robot import load_robot
 from lingbot_policy.safety import Decision, Reaction
+from lingbot_policy.strategies import find_strategy, StrategyOptions
 
 ACKNOWLEDGED = Duration(seconds=0.5)  # what the last event may wait for its readers
-_SEVERITY = {
-    Mode.DISARMED: SafetyEvent.INFO,
-    Mode.MOVING: SafetyEvent.INFO,
-    Mode.HOLDING: SafetyEvent.WARN,
-    Mode.STOPPED: SafetyEvent.ERROR,
-}
-
-
-@dataclass(frozen=True)
-class ChunkExecutorParameters:
-    robot: str = param('', 'Name of a file in robot_configs without .yaml, or a path.')
-    vendor_namespace: str = param('', "Prefix of the robot's own topics, empty on hardware.")
-    simulation: bool = param(False, 'The robot is simulated: its arming steps are not asked for.')
-    operator_confirms: bool = param(False, "An operator has done the robot file's arming steps.")
-    serial: str = param(
-        '', 'Serial number of this robot, under which it was confirmed by jogging.'
-    )
-    mode: str = param('replace', 'How chunks follow each other.', choices=('replace', 'sync'))
-    speed: float = param(1.0, 'Share of the predicted speed.', bounds=(0.01, 1.0))
-    max_state_age_s: float = param(0.2, 'Oldest joint state in motion, s.', bounds=(0.01, 2.0))
-    deadman_s: float = param(1.5, 'Hold after so long without a chunk, s.', bounds=(0.05, 10.0))
-    soft_start_s: float = param(0.5, 'Time of the soft start, s.', bounds=(0.05, 10.0))
-    resume_window_s: float = param(5.0, 'Longest hold before disarming, s.', bounds=(0.1, 60.0))
-    autostart: bool = param(True, 'Configure and activate at start.')
 
 
 class ChunkExecutor(LifecycleNode):
@@ -67,6 +54,8 @@ class ChunkExecutor(LifecycleNode):
     def __init__(self) -> None:
         super().__init__('chunk_executor')
         self._p = declare(self, ChunkExecutorParameters)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._execution: Execution | None = None
         self._lock = threading.Lock()
         self._rejected: Counter[str] = Counter()
         self._reactions: Counter[str] = Counter()
@@ -79,10 +68,11 @@ class ChunkExecutor(LifecycleNode):
     def on_configure(self, state) -> None:
         p = self._p
         self._robot = load_robot(p.robot).with_vendor_namespace(p.vendor_namespace)
-        self._encoders = command_encoders(self._robot)
+        self._encoders = {} if p.shadow else command_encoders(self._robot)
         limits = ExecutionLimits(p.max_state_age_s, p.deadman_s, p.soft_start_s, p.resume_window_s)
-        self._execution = Execution(self._robot, limits, p.mode)
-        self._execution.chunks.speed = self._execution.chunks.asked_speed = p.speed
+        options = StrategyOptions(p.blend_steps, p.ensemble_decay)
+        self._execution = Execution(self._robot, limits, p.strategy, options, p.shadow)
+        self._execution.set_speed(p.speed)
         self._executed = self.create_publisher(
             ExecutedCommand, 'executed_command', qos('executed_command')
         )
@@ -92,7 +82,9 @@ class ChunkExecutor(LifecycleNode):
     @transition
     def on_activate(self, state) -> None:
         self._clock_watch = ClockWatch()
-        self._commands = CommandTopics(self, self._robot, self._encoders, self._on_other)
+        self._commands: CommandTopics | None = None
+        if not self._p.shadow:
+            self._commands = CommandTopics(self, self._robot, self._encoders, self._on_other)
         self._streams = RobotStreams(self, self._robot, self._on_state, None)
         self._own_subscriptions = [
             self.create_subscription(
@@ -108,11 +100,14 @@ class ChunkExecutor(LifecycleNode):
             self.create_service(Trigger, '~/disarm', self._on_disarm),
             self.create_service(Trigger, '~/stop', self._on_stop_service),
             self.create_service(Trigger, '~/clear_stop', self._on_clear_stop),
+            self.create_service(Trigger, '~/go_home', self._on_go_home),
         ]
         self._diagnostics = Diagnostics(self, 'commands', self._robot.name, self._report)
         self._thread = CommandThread(self._robot.file.command_rate_hz, self._tick, self._on_fault)
         self._thread.start()
-        self.get_logger().info(f'active at {self._robot.file.command_rate_hz:g} Hz, disarmed')
+        self._publish_plan()
+        kind = 'in shadow: nothing is commanded' if self._p.shadow else 'disarmed'
+        self.get_logger().info(f'active at {self._robot.file.command_rate_hz:g} Hz, {kind}')
 
     @transition
     def on_deactivate(self, state) -> None:
@@ -126,7 +121,8 @@ class ChunkExecutor(LifecycleNode):
         for service in self._own_services:
             self.destroy_service(service)
         self._diagnostics.destroy()
-        self._commands.destroy()
+        if self._commands is not None:
+            self._commands.destroy()
 
     @transition
     def on_cleanup(self, state) -> None:
@@ -144,6 +140,7 @@ class ChunkExecutor(LifecycleNode):
                 self._execution.accept(chunk, self._ros_ns(), time.monotonic_ns())
         except RejectedChunk as rejection:
             self._rejected[rejection.reason] += 1
+            self._execution.cadence.rejected(rejection.reason)
             if rejection.reason not in ('disarmed', 'busy'):
                 self.get_logger().warning(
                     f'chunk {msg.sequence} rejected: {rejection}', throttle_duration_sec=1.0
@@ -155,13 +152,12 @@ class ChunkExecutor(LifecycleNode):
         try:
             contract = parse_contract(msg.data, 'policy_contract')
             contract.require(self._robot)
+            with self._lock:
+                self._execution.expect(contract.digest, contract.rtc_trained)
         except ValueError as error:
             with self._lock:
                 self._execution.leave(str(error))
             self.get_logger().error(str(error))
-            return
-        with self._lock:
-            self._execution.expect(contract.digest)
 
     def _on_stop(self, msg: String) -> None:
         with self._lock:
@@ -179,8 +175,35 @@ class ChunkExecutor(LifecycleNode):
             self._stopped_for_other = text
             self._execution.stop(text)
 
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Take another strategy or speed, or say why not."""
+        wanted = {p.name: p.value for p in parameters if p.name in ('strategy', 'speed')}
+        try:
+            find_strategy(wanted.get('strategy', self._p.strategy))
+            if wanted and self._execution is not None:
+                with self._lock:
+                    self._change(**wanted)
+                self._publish_plan()
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._p = replace(self._p, **wanted)
+        return SetParametersResult(successful=True)
+
+    def _change(self, strategy: str = '', speed: float = 0.0) -> None:
+        if strategy:
+            self._execution.set_strategy(strategy)
+        if speed:
+            self._execution.set_speed(speed)
+
     def _on_arm(self, request, response) -> Trigger.Response:
         return self._answer(response, self._arm, 'armed')
+
+    def _on_go_home(self, request, response) -> Trigger.Response:
+        return self._answer(response, self._go_home, 'on the way home; arm again to go on')
+
+    def _go_home(self) -> None:
+        with self._lock:
+            self._execution.go_home()
 
     def _on_disarm(self, request, response) -> Trigger.Response:
         return self._answer(response, lambda: self._brake_and_disarm('asked for'), 'disarmed')
@@ -201,6 +224,12 @@ class ChunkExecutor(LifecycleNode):
         return response
 
     def _arm(self) -> None:
+        if not self._p.shadow:
+            self._require_permission()
+        with self._lock:
+            self._execution.arm(time.monotonic_ns())
+
+    def _require_permission(self) -> None:
         p = self._p
         if p.simulation:
             require_simulated(self, self._robot)
@@ -208,8 +237,6 @@ class ChunkExecutor(LifecycleNode):
             require_confirmed(self._robot, p.serial, p.operator_confirms)
         if others := self._commands.others():
             raise ValueError(f'others publish commands: {"; ".join(others)}. Stop them first')
-        with self._lock:
-            self._execution.arm(time.monotonic_ns())
 
     def _execution_stop(self, reason: str) -> None:
         with self._lock:
@@ -237,29 +264,15 @@ class ChunkExecutor(LifecycleNode):
             except ClockStepped as error:
                 self._execution.hold(str(error))
             before = self._execution.mode
-            tick = self._execution.tick(ros_ns, now_ns)
+            tick = self._execution.tick(ros_ns, now_ns, self._thread.late_ns)
             state = self._execution.state
         if tick is not None:
             stamp = time_msg(ros_ns)
-            self._commands.publish(tick.decision.positions, stamp)
-            self._executed.publish(self._executed_msg(tick, state, stamp))
+            if self._commands is not None:
+                self._commands.publish(tick.decision.positions, stamp)
+            self._executed.publish(executed_msg(tick, state, self._robot.joints, stamp))
             self._reactions[tick.decision.reaction] += 1
         self._say(tick, before, now_ns)
-
-    def _executed_msg(self, tick: Tick, state, stamp) -> ExecutedCommand:
-        planned, decision = tick.planned, tick.decision
-        msg = ExecutedCommand(
-            joint_names=list(self._robot.joints),
-            positions=decision.positions.tolist(),
-            measured=state.positions.tolist(),
-            chunk_sequence=planned.sequence if planned else 0,
-            chunk_step=float(planned.step) if planned else -1.0,
-            source=tick.source,
-            gate_state=str(decision.reaction),
-            reason=decision.reason,
-        )
-        msg.header.stamp = stamp
-        return msg
 
     def _say(self, tick: Tick | None, before: Mode, now_ns: int) -> None:
         """Publish every change of state, and clamps at most once a second."""
@@ -276,7 +289,7 @@ class ChunkExecutor(LifecycleNode):
         self._said = (mode, held_for)
         reaction = decision.reaction if mode is not Mode.MOVING and decision else mode
         reason = (decision.reason if held_for else '') or self._execution.reason
-        self._publish_event(_SEVERITY[mode], reaction, reason)
+        self._publish_event(SEVERITY[mode], reaction, reason)
         if mode is not before:
             self.get_logger().info(f'{before} -> {mode}: {reason or "a chunk covers now"}')
             self._publish_plan()
@@ -284,33 +297,14 @@ class ChunkExecutor(LifecycleNode):
     def _publish_event(
         self, severity: int, reaction: str, reason: str, decision: Decision | None = None
     ) -> None:
-        msg = SafetyEvent(
-            severity=severity,
-            source='chunk_executor',
-            state=str(self._execution.mode),
-            reaction=str(reaction),
-            reason=reason,
-            joint=decision.joint if decision else '',
-            value=decision.value if decision else math.nan,
-            limit=decision.limit if decision else math.nan,
-        )
-        msg.header.stamp = self.get_clock().now().to_msg()
-        self._events.publish(msg)
+        stamp = self.get_clock().now().to_msg()
+        mode = self._execution.mode
+        self._events.publish(event_msg(mode, severity, reaction, reason, decision, stamp))
 
     def _publish_plan(self) -> None:
         with self._lock:
-            plan = self._execution.chunks.remaining()
-            now = self._execution.chunks.due()
-            rate_hz, speed = self._execution.chunks.rate_hz, self._execution.chunks.speed
-        msg = CommittedPlan(
-            joint_names=list(self._robot.joints),
-            chunk_sequence=now.sequence if now else 0,
-            rate_hz=rate_hz,
-            positions=plan.ravel().tolist(),
-            steps=len(plan),
-            speed=speed,
-        )
-        msg.header.stamp = self.get_clock().now().to_msg()
+            msg = plan_msg(self._execution)
+            msg.header.stamp = self.get_clock().now().to_msg()
         self._plan.publish(msg)
 
     def _on_fault(self, error: BaseException) -> None:
@@ -318,16 +312,9 @@ class ChunkExecutor(LifecycleNode):
 
     def _report(self) -> tuple:
         thread, execution = self._thread, self._execution
-        values = {
-            'mode': execution.mode,
-            'ticks': thread.ticks,
-            'missed_ticks': thread.missed,
-            'worst_late_ms': thread.worst_late_ns * 1e-6,
-            'realtime': thread.is_realtime,
-            'clamps': self._clamps,
-        }
+        values = execution_values(execution) | thread_values(thread) | {'clamps': self._clamps}
         values |= {f'rejected {reason}': n for reason, n in self._rejected.items()}
-        values |= {f'ticks {reaction}': n for reaction, n in self._reactions.items()}
+        values |= {f'ticks {reaction}': n for reaction, n in dict(self._reactions).items()}
         values |= {f'unreadable {k}': v for k, v in self._streams.unreadable.items()}
         level = OK if execution.mode in (Mode.MOVING, Mode.DISARMED) else WARN
         return level, f'{execution.mode}: {execution.reason}', values

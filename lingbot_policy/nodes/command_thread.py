@@ -22,8 +22,9 @@ class CommandThread:
     """
     Calls ``tick(now_ns)`` (monotonic) every ``1 / rate_hz`` s from :meth:`start` to :meth:`stop`.
 
-    ``ticks`` counts calls, ``missed`` the deadlines that passed during a late one, ``fault`` is
-    called with an exception that a tick raised, after which no tick follows.
+    ``ticks`` counts calls, ``missed`` the deadlines that passed during a late one, ``late_ns`` is
+    the lateness of the newest; ``fault`` is called with an exception that a tick raised, after
+    which no tick follows.
     """
 
     def __init__(
@@ -31,15 +32,17 @@ class CommandThread:
         rate_hz: float,
         tick: Callable[[int], None],
         fault: Callable[[BaseException], None],
+        realtime: bool = True,
     ) -> None:
         self._period_ns = round(NS / rate_hz)
         self._tick = tick
         self._fault = fault
+        self._asks_for_realtime = realtime
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='command', daemon=True)
         self.ticks = 0
         self.missed = 0
-        self.worst_late_ns = 0
+        self.worst_late_ns = self.late_ns = 0
         self.is_realtime = False
 
     def start(self) -> None:
@@ -52,7 +55,7 @@ class CommandThread:
         self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        self.is_realtime = ask_for_realtime(COMMAND_PRIORITY)
+        self.is_realtime = self._asks_for_realtime and ask_for_realtime(COMMAND_PRIORITY)
         due_ns = time.monotonic_ns()
         try:
             while not self._stop.is_set():
@@ -61,7 +64,7 @@ class CommandThread:
                 if wait_ns > 0:
                     time.sleep(wait_ns * 1e-9)
                 now_ns = time.monotonic_ns()
-                late_ns = now_ns - due_ns
+                self.late_ns = late_ns = now_ns - due_ns
                 self.worst_late_ns = max(self.worst_late_ns, late_ns)
                 if late_ns >= self._period_ns:
                     skipped = late_ns // self._period_ns

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from launch import Condition, LaunchContext
 from launch.actions import GroupAction, SetEnvironmentVariable, Shutdown
 from launch.events.process import ProcessExited
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import LifecycleNode, PushROSNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 
-from lingbot_policy.bringup import environment, NodeSpec, PACKAGE
+from lingbot_policy.bringup import environment, guidance_for, NodeSpec, PACKAGE
 from lingbot_policy.nodes.lifecycle import NOT_STARTED
+from lingbot_policy.strategies import STRATEGIES
 
 RESPAWN_DELAY_S = 1.0
 
@@ -21,6 +22,13 @@ def argument(name: str, kind: type = str) -> ParameterValue:
     """Return the value of a launch argument as a parameter of type ``kind``."""
     # Without a type, launch_ros would read an instruction like "on" as a boolean.
     return ParameterValue(LaunchConfiguration(name), value_type=kind)
+
+
+def guidance_argument(name: str) -> ParameterValue:
+    """Return what the strategy in a launch argument asks of the policy server."""
+    cases = {strategy: guidance_for(strategy) for strategy in STRATEGIES}
+    chosen = PythonExpression([f'{cases}["', LaunchConfiguration(name), '"]'])
+    return ParameterValue(chosen, value_type=str)
 
 
 def bring_up(

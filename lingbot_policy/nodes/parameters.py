@@ -18,17 +18,27 @@ def param(
     *,
     bounds: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
+    changes: bool = False,
 ) -> Any:
-    """Return a dataclass field for a parameter; ``bounds`` are inclusive, units in the text."""
+    """
+    Return a dataclass field for a parameter; ``bounds`` are inclusive, units in the text.
+
+    :param changes: it may change while the node runs, which the node has to see to.
+    """
     return field(
         default=default,
-        metadata={'description': description, 'bounds': bounds, 'choices': choices},
+        metadata={
+            'description': description,
+            'bounds': bounds,
+            'choices': choices,
+            'changes': changes,
+        },
     )
 
 
 def declare(node: Node, parameters: type[Parameters]) -> Parameters:
     """
-    Declare every field as a read-only parameter and return their values.
+    Declare every field as a parameter, read-only unless it changes, and return their values.
 
     :raises ValueError: for a value of the wrong type, out of range or not among the choices.
     """
@@ -49,7 +59,9 @@ def declare(node: Node, parameters: type[Parameters]) -> Parameters:
 
 
 def _descriptor(spec) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=spec.metadata['description'], read_only=True)
+    descriptor = ParameterDescriptor(
+        description=spec.metadata['description'], read_only=not spec.metadata['changes']
+    )
     descriptor.additional_constraints = ', '.join(spec.metadata['choices'])
     if bounds := spec.metadata['bounds']:
         if isinstance(spec.default, float):

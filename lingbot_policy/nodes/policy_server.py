@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Observes, infers, publishes chunks. One worker thread; callbacks only push."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 import sys
@@ -17,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from lingbot_policy.backends.committed import continuation, CONTINUED
 from lingbot_policy.decode import stamp_ns
 from lingbot_policy.nodes.diagnostics import Diagnostics, ERROR, OK, WARN
 from lingbot_policy.nodes.encode import chunk_to_msg, time_msg
@@ -36,6 +38,7 @@ from lingbot_policy.observation import (
 )
 from lingbot_policy.policy import load_policy, Prefix
 from lingbot_policy.robot import load_robot
+from lingbot_policy.strategies import find_strategy
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ class PolicyServer(LifecycleNode):
         self._active = threading.Event()
         self._worker: threading.Thread | None = None
         self._instruction = self._p.instruction
-        self._prefix: Prefix | None = None
+        self._plan: tuple[str, Prefix | None] = ('', None)  # strategy, what is committed
+        self._continued: Counter[str] = Counter()
         self._problem = 'not active'
         self._last_latency_s = 0.0
 
@@ -151,8 +155,31 @@ class PolicyServer(LifecycleNode):
 
     def _on_plan(self, msg: CommittedPlan) -> None:
         positions = np.array(msg.positions).reshape(msg.steps, len(msg.joint_names))
-        rate_hz = msg.rate_hz * msg.speed
-        self._prefix = Prefix(positions, stamp_ns(msg), rate_hz) if msg.steps else None
+        prefix = Prefix(positions, stamp_ns(msg), msg.rate_hz, msg.speed, msg.delay_s)
+        self._plan = (msg.strategy, prefix if msg.steps else None)
+
+    def _prefix(self, t_ref_ns: int) -> Prefix | None:
+        """
+        Return the plan which a chunk seen at ``t_ref_ns`` is to continue, None for none.
+
+        :raises ValueError: if the executor's strategy asks for what this server cannot do.
+        """
+        name, prefix = self._plan
+        if not name or not (strategy := find_strategy(name)).continues_plan:
+            return None
+        if strategy.trained:
+            raise ValueError(
+                f"the executor's strategy is {name}, and this engine cannot condition weights on "
+                'a plan; choose rtc, blend or replace'
+            )
+        if self._p.guidance == 'off':
+            raise ValueError(
+                f"the executor's strategy is {name}, and this server was started without "
+                'guidance; start it with guidance:=full, or choose blend or replace'
+            )
+        result = continuation(prefix, self._policy.contract, t_ref_ns)
+        self._continued[result] += 1
+        return prefix if result in CONTINUED else None
 
     def _on_reset(self, request, response) -> Trigger.Response:
         self._policy.reset()
@@ -187,7 +214,7 @@ class PolicyServer(LifecycleNode):
         observation = self._buffer.observe(t_ref_ns, self._instruction)
         self._frozen_watch.check(observation)
         observe_s = time.monotonic() - started
-        chunk = self._policy.infer(observation, self._prefix)
+        chunk = self._policy.infer(observation, self._prefix(t_ref_ns))
         self._sequence += 1
         msg = chunk_to_msg(chunk, self._robot.joints, self._now_ns())
         msg.sequence = self._sequence
@@ -264,6 +291,7 @@ class PolicyServer(LifecycleNode):
         values = {'chunks': self._sequence, 'latency_s': self._last_latency_s}
         if not self._active.is_set():
             return WARN, 'not active', values
+        values |= {f'prefix {k}': v for k, v in dict(self._continued).items()}
         values |= {f'received {k}': v for k, v in self._buffer.received().items()}
         values |= {f'offset_s {k}': v for k, v in self._buffer.offsets_s().items()}
         values |= {f'unreadable {k}': v for k, v in self._streams.unreadable.items()}
@@ -278,7 +306,10 @@ def _engine_options(p: PolicyServerParameters) -> dict[str, str]:
     chosen = {'path': p.path, 'precision': p.precision, 'guidance': p.guidance}
     options = {name: value for name, value in chosen.items() if value not in ('auto', 'off')}
     if options and p.policy != 'lingbot':
-        raise ValueError(f'policy {p.policy!r} has no engine; leave {", ".join(options)} alone')
+        raise ValueError(
+            f'policy {p.policy!r} has no engine for {", ".join(options)}; leave these alone, and '
+            'choose a strategy other than rtc'
+        )
     return options
 
 

@@ -17,7 +17,7 @@ _DEPTH_RELIABLE_LATCHED = {
     'command': (1, True, False),
     'instruction': (1, True, True),
     'policy_contract': (1, True, True),
-    'committed_plan': (10, True, False),
+    'committed_plan': (10, True, True),  # a restarted server learns of strategy and plan
     'executed_command': (400, True, False),
     'inference_record': (10, True, False),
     'safety_events': (100, True, True),

@@ -13,6 +13,7 @@ from lingbot_policy.bringup import (
     environment,
     node_specs,
     NodeSpec,
+    require_together,
     Simulation,
     stop_order,
 )
@@ -105,6 +106,29 @@ def test_parameters_of_policy_and_executor_are_passed_on():
         3,
     ]
     assert spec(deployment, 'chunk_executor').parameters['speed'] == 0.5
+
+
+@pytest.mark.parametrize(
+    ('strategy', 'guidance'), [('replace', 'off'), ('blend', 'off'), ('rtc', 'full')]
+)
+def test_the_strategy_reaches_the_executor_and_what_it_asks_the_policy(strategy, guidance):
+    deployment = Deployment('odd', policy='lingbot', strategy=strategy)
+    assert spec(deployment, 'chunk_executor').parameters['strategy'] == strategy
+    assert spec(deployment, 'policy_server').parameters['guidance'] == guidance
+
+
+def test_guidance_may_be_chosen():
+    deployment = Deployment('odd', strategy='rtc', guidance='identity_jacobian')
+    assert spec(deployment, 'policy_server').parameters['guidance'] == 'identity_jacobian'
+
+
+def test_a_policy_that_continues_no_plan_is_refused_where_the_strategy_needs_it():
+    require_together('lingbot', 'rtc')
+    require_together('expert', 'blend')
+    with pytest.raises(ValueError, match="--strategy rtc: policy 'expert' cannot continue a plan"):
+        require_together('expert', 'rtc')
+    with pytest.raises(ValueError, match="no execution strategy 'fast'"):
+        require_together('expert', 'fast')
 
 
 @pytest.mark.parametrize('executable', names(Deployment('odd', simulation=Simulation())))

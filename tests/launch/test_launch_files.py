@@ -14,7 +14,7 @@ from lingbot_policy.bringup import Deployment, node_specs, Simulation
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted((REPOSITORY / 'launch').glob('*.py'))
 ACTIONS = REPOSITORY / 'lingbot_policy' / 'nodes' / 'launch_actions.py'
-CHOSEN = {'policy', 'world', 'mode', 'operator_confirms'}
+CHOSEN = {'policy', 'world', 'strategy', 'operator_confirms'}
 
 
 def calls(path: Path, name: str) -> list[ast.Call]:
