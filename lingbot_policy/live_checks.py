@@ -8,8 +8,15 @@ A topic where all is well is one row; otherwise each thing that is wrong is a ro
 
 from collections.abc import Iterator
 
+from lingbot_policy.contract import PolicyContract
 from lingbot_policy.doctor import Finding, GO, NO_GO, NOTE
 from lingbot_policy.live_facts import CommandFacts, LiveFacts, TopicFacts
+from lingbot_policy.live_system import (
+    body_findings,
+    domain_finding,
+    link_finding,
+    policy_findings,
+)
 from lingbot_policy.plausible import doubts, twins
 from lingbot_policy.robot import Robot
 from lingbot_policy.robot_schema import Camera, CommandTopic, StateTopic
@@ -18,19 +25,21 @@ MAX_OFFSET_S = 0.020
 SLOW, FAST = 0.75, 1.25  # of the rate in the file
 SILENT_S = 1.0
 READABLE = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', '8UC1', '8UC3', 'jpeg', 'jpg', 'png')
-HAZARD = 'a Jazzy node can crash the nodes of an old Humble robot by discovery alone'
 OFFSET_REMEDY = (
     'synchronise the clocks (chrony); if the driver stamps late by nature, say stamp: arrival'
 )
 
 
-def live_findings(robot: Robot, facts: LiveFacts, executor: str) -> list[Finding]:
+def live_findings(
+    robot: Robot, facts: LiveFacts, executor: str, bundle: PolicyContract | None = None
+) -> list[Finding]:
     """
     Return the rows for a robot on the graph.
 
     :param executor: full name of our own executor, which may publish commands, once.
+    :param bundle: the contract of the bundle that is to be run, if one was given.
     """
-    rows = [*_domain(robot, facts), _link(robot)]
+    rows = [domain_finding(robot, facts), link_finding(robot, facts)]
     for key, topic in robot.file.state_topics.items():
         rows += _topic(f'state {key}', robot, topic, facts.states[key], facts)
     if doubt := twins(robot, dict(facts.states)):
@@ -39,44 +48,7 @@ def live_findings(robot: Robot, facts: LiveFacts, executor: str) -> list[Finding
         rows += _topic(f'camera {name}', robot, camera, facts.cameras[name], facts)
     for key, command in robot.file.command_topics.items():
         rows += _command(f'command {key}', robot, command, facts.commands[key], executor)
-    return rows
-
-
-def _domain(robot: Robot, facts: LiveFacts) -> Iterator[Finding]:
-    hint = robot.file.domain_hint
-    found = f'ROS_DOMAIN_ID {facts.domain}'
-    if hint is None:
-        yield Finding('domain', GO, f'{found}; the robot file names none')
-    elif robot.file.link == 'native' and str(hint) != facts.domain:
-        yield Finding(
-            'domain', NO_GO, f"{found}, the robot's is {hint}", f'export ROS_DOMAIN_ID={hint}'
-        )
-    elif robot.file.link != 'native' and str(hint) == facts.domain:
-        yield Finding(
-            'domain',
-            NO_GO,
-            f"{found} is the robot's own: {HAZARD}",
-            'take another one on our side of the bridge; see docs/links.md',
-        )
-    else:
-        yield Finding('domain', GO, f"{found}, the robot's is {hint}, link {robot.file.link}")
-
-
-def _link(robot: Robot) -> Finding:
-    file = robot.file
-    found = f'{file.link}, drivers for ROS 2 {file.ros_distro}'
-    if file.link == 'native' and file.ros_distro != 'jazzy':
-        return Finding(
-            'link', NOTE, f'{found}: {HAZARD}', 'check its packages first: docs/links.md, native'
-        )
-    if file.link == 'native':
-        return Finding('link', GO, found)
-    return Finding(
-        'link',
-        NOTE,
-        f'{found}: what is seen here is the near side of a bridge or relay',
-        'who else commands the robot beyond it cannot be seen: look there, docs/links.md',
-    )
+    return [*rows, *body_findings(robot, facts), *policy_findings(robot, facts.policy, bundle)]
 
 
 def _topic(
@@ -85,12 +57,17 @@ def _topic(
     name = robot.topic(topic.topic)
     if not found.publishers:
         aliases = getattr(topic, 'aliases', ())
-        there = [alias for alias in map(robot.topic, aliases) if alias in facts.topics]
-        remedy = f'this firmware calls it {there[0]}: put it into the file' if there else (
-            f"start the robot's driver; compare ROS_DOMAIN_ID, network, vendor namespace: "
-            f'ros2 topic info {name}'
-        )  # fmt: skip
-        return [Finding(f'{piece}: topic', NO_GO, f'nobody publishes {name}', remedy)]
+        there = [alias for alias in aliases if robot.topic(alias) in facts.published]
+        said = f'nobody publishes {name}'
+        if there:
+            said += f', but somebody its alias {robot.topic(there[0])}'
+            remedy = f'this firmware calls it so: cameras.{piece.split()[1]}.topic: {there[0]}'
+        else:
+            remedy = (
+                f"start the robot's driver; compare ROS_DOMAIN_ID, network, vendor namespace: "
+                f'ros2 topic info {name}'
+            )
+        return [Finding(f'{piece}: topic', NO_GO, said, remedy)]
     rows = [*_reached(topic, found)]
     if not rows:
         rows = [*_timing(topic, found)]

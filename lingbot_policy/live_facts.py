@@ -46,11 +46,37 @@ class CommandFacts:
 
 
 @dataclass(frozen=True)
+class BodyFacts:
+    """The topics of a body group; the types are of everybody on them."""
+
+    state_publishers: tuple[str, ...] = ()
+    state_types: tuple[str, ...] = ()
+    command_publishers: tuple[str, ...] = ()
+    command_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PolicyFacts:
+    """Who publishes `policy_contract`, and the last one that was heard."""
+
+    publishers: tuple[str, ...] = ()
+    contract: str = ''
+
+
+@dataclass(frozen=True)
 class LiveFacts:
-    """The graph of one robot; keys are those of its file. ``topics`` are all that exist."""
+    """
+    The graph of one robot; keys are those of its file.
+
+    ``published`` are all topics which somebody publishes. ``older`` are the nodes on the robot's
+    topics which name no hash of their types: those of ROS 2 Humble and before.
+    """
 
     domain: str
     states: Mapping[str, TopicFacts]
     cameras: Mapping[str, TopicFacts]
     commands: Mapping[str, CommandFacts]
-    topics: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
+    bodies: Mapping[str, BodyFacts] = field(default_factory=dict)
+    policy: PolicyFacts = PolicyFacts()

@@ -36,7 +36,7 @@ def doctor(
 
     findings = examine(robot or DEFAULT_ROBOT, bundle)
     if robot is not None and not offline:
-        findings += _live(robot, vendor_namespace, namespace, seconds, findings)
+        findings += _live(robot, bundle, vendor_namespace, namespace, seconds, findings)
     is_ready = all(finding.verdict != 'no-go' for finding in findings)
     if as_json:
         report = {'ready': is_ready, 'findings': [asdict(finding) for finding in findings]}
@@ -46,17 +46,31 @@ def doctor(
     raise typer.Exit(0 if is_ready else 1)
 
 
-def _live(robot: str, vendor_namespace: str, namespace: str, seconds: float, found: list) -> list:
-    """Return the rows for the robot on the graph; none where ROS itself or its file is no-go."""
-    if any(f.verdict == 'no-go' for f in found if f.piece in ('rclpy', 'robot file')):
+def _live(
+    robot: str,
+    bundle: Path | None,
+    vendor_namespace: str,
+    namespace: str,
+    seconds: float,
+    found: list,
+) -> list:
+    """Return the rows for the robot on the graph; none where what they need is no-go itself."""
+    broken = {finding.piece for finding in found if finding.verdict == 'no-go'}
+    if broken & {'rclpy', 'robot file'}:
         return []
+    from lingbot_policy.contract import parse_contract, POLICY_FILE
     from lingbot_policy.live_checks import live_findings
     from lingbot_policy.nodes.probe import collect
     from lingbot_policy.robot import load_robot
 
     known = load_robot(robot).with_vendor_namespace(vendor_namespace)
     prefix = f'/{namespace.strip("/")}'.rstrip('/')
-    return live_findings(known, collect(known, seconds), f'{prefix}/chunk_executor')
+    contract = None
+    if bundle and 'policy bundle' not in broken:
+        path = bundle / POLICY_FILE
+        contract = parse_contract(path.read_text(encoding='utf-8'), str(path))
+    facts = collect(known, seconds, prefix)
+    return live_findings(known, facts, f'{prefix}/chunk_executor', contract)
 
 
 def _show(findings, is_ready: bool) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import rclpy
 from rclpy.context import Context
-from rclpy.duration import Infinite
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
@@ -20,20 +19,19 @@ from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
-    LivelinessPolicy,
-    qos_check_compatible,
-    QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
 )
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from std_msgs.msg import String
 
 from lingbot_policy.bringup import environment
 from lingbot_policy.decode import image_from_msg, stamp_ns, StateDecoder
-from lingbot_policy.live_facts import CommandFacts, LiveFacts, TopicFacts
+from lingbot_policy.live_facts import LiveFacts, PolicyFacts, TopicFacts
 from lingbot_policy.nodes.encode import message_type
 from lingbot_policy.nodes.graph import endpoint_name
+from lingbot_policy.nodes.graph_facts import body_facts, command_facts, older_nodes, publishers
 from lingbot_policy.nodes.monitor import DISCOVERY_S
 from lingbot_policy.nodes.qos import qos
 from lingbot_policy.nodes.streams import cv_bridge_converter
@@ -64,10 +62,14 @@ class Probe:
     A context manager around a node of its own.
 
     It subscribes with the QoS which the robot file says that a topic has.
+
+    :param namespace: of our own nodes, with a slash before it and none behind.
     """
 
-    def __init__(self, robot: Robot) -> None:
+    def __init__(self, robot: Robot, namespace: str = '') -> None:
         self._robot = robot
+        self._contract_topic = f'{namespace}/policy_contract'
+        self._contract = ''
         self._states = {key: _Heard() for key in robot.file.state_topics}
         self._cameras = {name: _Heard() for name in robot.cameras}
         self._decoders = {key: StateDecoder(robot, key) for key in robot.file.state_topics}
@@ -88,6 +90,9 @@ class Probe:
             self._subscribe(topic, self._states[key], partial(self._on_state, key))
         for name, camera in self._robot.cameras.items():
             self._subscribe(camera, self._cameras[name], partial(self._on_image, name))
+        self._node.create_subscription(
+            String, self._contract_topic, self._on_contract, qos('policy_contract')
+        )
         self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._spinner = threading.Thread(target=self._spin, name='probe', daemon=True)
@@ -119,10 +124,15 @@ class Probe:
             states={k: self._state_facts(k) for k in file.state_topics},
             cameras={name: self._camera_facts(name) for name in robot.cameras},
             commands={
-                key: self._command_facts(robot.topic(topic.topic))
+                key: command_facts(node, robot.topic(topic.topic))
                 for key, topic in file.command_topics.items()
             },
-            topics=tuple(name for name, _ in node.get_topic_names_and_types()),
+            published=tuple(
+                name for name, _ in node.get_topic_names_and_types() if node.count_publishers(name)
+            ),
+            older=older_nodes(node, robot),
+            bodies={name: body_facts(node, robot, group) for name, group in file.body.items()},
+            policy=PolicyFacts(publishers(node, self._contract_topic), self._contract),
         )
 
     def _subscribe(self, topic: StateTopic | Camera, heard: _Heard, callback: Any) -> None:
@@ -156,6 +166,9 @@ class Probe:
 
     def _on_image(self, name: str, msg: Any) -> None:
         self._note(self._cameras[name], msg, self._robot.cameras[name].stamp == 'header')
+
+    def _on_contract(self, msg: String) -> None:
+        self._contract = msg.data
 
     def _note(self, heard: _Heard, msg: Any, is_stamped: bool) -> int:
         now_ns = time.monotonic_ns()
@@ -192,13 +205,13 @@ class Probe:
         return replace(facts, encoding=encoding, size=(image.shape[1], image.shape[0]))
 
     def _common(self, topic: StateTopic | Camera, heard: _Heard) -> TopicFacts:
-        publishers = self._node.get_publishers_info_by_topic(self._robot.topic(topic.topic))
+        endpoints = self._node.get_publishers_info_by_topic(self._robot.topic(topic.topic))
         arrivals, offsets = list(heard.arrivals), list(heard.offsets)
         span_s = (arrivals[-1] - arrivals[0]) * 1e-9 if len(arrivals) > 1 else 0.0
         since_s = (time.monotonic_ns() - arrivals[-1]) * 1e-9 if arrivals else 0.0
         return TopicFacts(
-            types=tuple(endpoint.topic_type for endpoint in publishers),
-            publishers=tuple(endpoint_name(endpoint) for endpoint in publishers),
+            types=tuple(endpoint.topic_type for endpoint in endpoints),
+            publishers=tuple(endpoint_name(endpoint) for endpoint in endpoints),
             problem=heard.problem,
             qos='' if arrivals else heard.qos,
             received=len(arrivals),
@@ -206,30 +219,6 @@ class Probe:
             silent_s=since_s,
             offset_s=float(np.percentile(offsets, BEST_SHARE)) * 1e-9 if offsets else None,
         )
-
-    def _command_facts(self, topic: str) -> CommandFacts:
-        node = self._node
-        listeners = [
-            endpoint
-            for endpoint in node.get_subscriptions_info_by_topic(topic)
-            if endpoint_name(endpoint) not in self._sentinels(topic)
-        ]
-        reasons = [
-            reason
-            for endpoint in listeners
-            for verdict, reason in [qos_check_compatible(_offered(), endpoint.qos_profile)]
-            if verdict == QoSCompatibility.ERROR
-        ]
-        return CommandFacts(
-            publishers=tuple(map(endpoint_name, node.get_publishers_info_by_topic(topic))),
-            subscribers=tuple(map(endpoint_name, listeners)),
-            types=tuple(endpoint.topic_type for endpoint in listeners),
-            qos='; '.join(reasons),
-        )
-
-    def _sentinels(self, topic: str) -> set[str]:
-        """Return the nodes which watch what they publish: they are not the robot."""
-        return {endpoint_name(each) for each in self._node.get_publishers_info_by_topic(topic)}
 
     def _spin(self) -> None:
         try:
@@ -239,19 +228,11 @@ class Probe:
             return
 
 
-def collect(robot: Robot, seconds: float) -> LiveFacts:
+def collect(robot: Robot, seconds: float, namespace: str = '') -> LiveFacts:
     """Return what a robot's topics say within ``seconds`` of listening to all of them."""
-    with Probe(robot) as probe:
+    with Probe(robot, namespace) as probe:
         probe.listen(seconds)
         return probe.facts()
-
-
-def _offered() -> QoSProfile:
-    """Return the QoS of our commands, with what it leaves to the middleware spelt out."""
-    offered = qos('command')
-    offered.deadline = offered.liveliness_lease_duration = Infinite
-    offered.liveliness = LivelinessPolicy.AUTOMATIC
-    return offered
 
 
 def _profile(topic: StateTopic | Camera) -> QoSProfile:

@@ -15,7 +15,7 @@ from lingbot_policy.robot import load_robot, parse_robot, Robot
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-from lingbot_policy.bringup import Deployment, node_specs, Simulation
+from lingbot_policy.bringup import Deployment, node_specs, NodeSpec, Simulation
 from lingbot_policy.nodes.supervisor import Supervisor
 
 STRANGER = """
@@ -72,19 +72,34 @@ def robot_file(tmp_path: Path) -> Callable[..., Robot]:
 
 
 @pytest.fixture
-def simulate(ros_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[[Robot], None]]:
-    """Start the simulated robot alone, as a process, in the domain of the test."""
+def start(ros_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Start some nodes of a deployment, as processes, in the domain of the test."""
     started: list[Supervisor] = []
 
-    def run(robot: Robot) -> None:
-        world = Simulation('kinematic', width=96, height=72, fps=10.0)
-        specs = node_specs(Deployment(robot.path, simulation=world))[:1]
-        started.append(Supervisor(specs, ros_env, tmp_path / f'sim_{len(started)}'))
+    def run(specs: tuple[NodeSpec, ...]) -> None:
+        started.append(Supervisor(specs, ros_env, tmp_path / f'run_{len(started)}'))
         started[-1].start()
 
     yield run
     for supervisor in started:
         supervisor.stop()
+
+
+@pytest.fixture
+def simulate(start: Callable[..., None]) -> Callable[[Robot], None]:
+    """Start the simulated robot alone."""
+
+    def run(robot: Robot) -> None:
+        world = Simulation('kinematic', width=96, height=72, fps=10.0)
+        start(node_specs(Deployment(robot.path, simulation=world))[:1])
+
+    return run
+
+
+@pytest.fixture
+def serve(start: Callable[..., None]) -> Callable[[str], None]:
+    """Start the policy server alone, with the policy that holds."""
+    return lambda robot: start(node_specs(Deployment(robot, 'hold'))[-1:])
 
 
 @pytest.fixture

@@ -7,8 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lingbot_policy.contract import scripted_contract
 from lingbot_policy.live_checks import live_findings
-from lingbot_policy.live_facts import CommandFacts, LiveFacts, TopicFacts
+from lingbot_policy.live_facts import (
+    BodyFacts,
+    CommandFacts,
+    LiveFacts,
+    PolicyFacts,
+    TopicFacts,
+)
 from lingbot_policy.robot import load_robot, Robot
 
 EXECUTOR = '/chunk_executor'
@@ -173,8 +180,13 @@ def test_the_same_values_left_and_right_are_one_arm_bound_twice():
 
 def test_another_name_of_the_firmware_is_found_by_its_alias(robot_file):
     robot = robot_file('agilex_cobot_magic', **{'cameras.head.aliases': ['/cam/f', '/cam/g']})
-    facts = replace(with_camera(publishers=()), topics=('/cam/g',))
-    assert '/cam/g' in rows(facts, robot)['camera head: topic'][2]
+    facts = replace(with_camera(publishers=()), published=('/cam/g',))
+    verdict, found, remedy = rows(facts, robot)['camera head: topic']
+    assert verdict == 'no-go'
+    assert found.endswith(
+        'nobody publishes /camera_f/color/image_raw, but somebody its alias /cam/g'
+    )
+    assert 'cameras.head.topic: /cam/g' in remedy
 
 
 @pytest.mark.parametrize(
@@ -195,11 +207,81 @@ def test_the_domain_is_the_robots_own_where_native_and_another_behind_a_bridge(
     assert said in row[1]
 
 
-def test_an_old_humble_robot_in_our_domain_is_warned_of():
-    verdict, found, remedy = rows(graph())['link']
-    assert verdict == 'note'
-    assert 'crash' in found
-    assert 'docs/links.md' in remedy
+@pytest.mark.parametrize(
+    ('link', 'distro', 'older', 'verdict', 'said'),
+    [
+        ('native', 'jazzy', (), 'go', 'native'),
+        ('native', 'jazzy', ('/piper',), 'note', '/piper are of ROS 2 Humble or older'),
+        ('native', 'humble', ('/piper',), 'note', 'can crash'),
+        ('native', 'humble', (), 'note', 'can crash'),
+        ('zenoh', 'humble', (), 'note', 'near side of a bridge'),
+    ],
+)
+def test_an_old_robot_in_our_domain_is_warned_of(robot_file, link, distro, older, verdict, said):
+    robot = robot_file('agilex_cobot_magic', link=link, ros_distro=distro)
+    found = rows(replace(graph(), older=older), robot)['link']
+    assert found[0] == verdict
+    assert said in found[1]
+
+
+TORSO = {
+    'role': 'hold',
+    'state': {'topic': '/torso', 'type': 'sensor_msgs/msg/JointState'},
+    'command': {'topic': '/torso_target', 'type': 'sensor_msgs/msg/JointState'},
+}
+TORSO_FACTS = BodyFacts(('/hdas',), ('sensor_msgs/msg/JointState',))
+
+
+@pytest.mark.parametrize(
+    ('group', 'changes', 'piece', 'verdict', 'said'),
+    [
+        ({}, {}, '', 'go', 'hold; /hdas publishes /torso; nobody publishes /torso_target'),
+        ({}, {'state_publishers': ()}, ': topic', 'note', 'nobody publishes /torso'),
+        ({}, {'state_types': ('x/msg/Y',)}, ': type', 'note', '/torso: found x/msg/Y'),
+        ({}, {'command_types': ('x/msg/Y',)}, ': type', 'note', '/torso_target: found x/msg/Y'),
+        ({}, {'command_publishers': ('/vr',)}, ': publishers', 'note', '/vr may move it'),
+        ({'role': 'ignore'}, {'command_publishers': ('/vr',)}, '', 'go', 'ignore; /hdas'),
+        ({'role': 'command'}, {}, ': role', 'no-go', 'the file says command'),
+    ],
+)
+def test_a_body_group_is_a_row(robot_file, group, changes, piece, verdict, said):
+    robot = robot_file('agilex_cobot_magic', body={'torso': {**TORSO, **group}})
+    bodies = {'torso': replace(TORSO_FACTS, **changes)}
+    row = rows(replace(graph(), bodies=bodies), robot)[f'body torso{piece}']
+    assert row[0] == verdict
+    assert said in row[1]
+
+
+AGILEX = load_robot('agilex_cobot_magic')
+CONTRACT = scripted_contract('hold', AGILEX)
+OTHER = scripted_contract('hold', load_robot('bimanual_franka'))
+
+
+@pytest.mark.parametrize(
+    ('publishers', 'contract', 'bundle', 'verdict', 'said'),
+    [
+        (('/server',), CONTRACT.to_json(), None, 'go', 'fits agilex_cobot_magic'),
+        (('/server',), CONTRACT.to_json(), CONTRACT, 'go', 'that of the bundle'),
+        (('/a', '/b'), CONTRACT.to_json(), None, 'no-go', '/a, /b all publish'),
+        (('/server',), '', None, 'note', 'said nothing yet'),
+        (('/server',), '{"policy": 1}', None, 'no-go', 'policy_contract: policy: found 1'),
+        (('/server',), OTHER.to_json(), None, 'no-go', 'policy has bimanual_franka'),
+        (
+            ('/server',),
+            CONTRACT.to_json(),
+            CONTRACT.model_copy(update={'horizon': 20}),
+            'no-go',
+            'another policy than the bundle: horizon: 50 and 20',
+        ),
+    ],
+)
+def test_a_running_policy_is_compared_with_robot_and_bundle(
+    publishers, contract, bundle, verdict, said
+):
+    facts = replace(graph(), policy=PolicyFacts(publishers, contract))
+    found = {f.piece: f for f in live_findings(AGILEX, facts, EXECUTOR, bundle)}
+    assert found['policy contract'].verdict == verdict
+    assert said in found['policy contract'].found
 
 
 def test_radians_where_the_file_says_degrees_are_suspected(robot_file):

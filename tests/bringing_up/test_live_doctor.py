@@ -9,12 +9,14 @@ import sys
 
 import pytest
 
+from lingbot_policy.doctor_probes import shipped_bundle
 from lingbot_policy.live_checks import live_findings
 from lingbot_policy.nodes.probe import Probe
 from lingbot_policy.robot import Robot
 
 pytestmark = pytest.mark.ros
 AGILEX = 'agilex_cobot_magic'
+LIFT = {'topic': '/lift', 'type': 'std_msgs/msg/Float64'}
 ATTEMPTS = 4  # on a machine so busy that rates are not reached
 IMPOSTOR = """
 import time
@@ -89,8 +91,11 @@ def test_files_and_graph_that_differ_are_told_row_by_row(robot_file, simulate, s
             'cameras.left_wrist.encoding': 'bgr8',
             'cameras.left_wrist.fps': 30,
             'cameras.right_wrist.topic': '/camera_r/gone',
+            'cameras.right_wrist.aliases': ['/camera_r/color/image_raw'],
+            'body': {'lift': {'role': 'hold', 'command': LIFT, 'state': LIFT}},
         },
     )
+    stranger('joystick', LIFT['topic'], 'std_msgs/msg/Float32')
     rows = examined(believed)
     wrong = no_gos(rows)
     assert 'durability' in wrong['state left: QoS']
@@ -98,7 +103,12 @@ def test_files_and_graph_that_differ_are_told_row_by_row(robot_file, simulate, s
     assert '96x72, expected 72x72' in wrong['camera head: size']
     assert 'expected 30 Hz' in wrong['camera left_wrist: rate']
     assert rows['camera left_wrist: encoding'][0] == 'note'
-    assert 'nobody publishes /camera_r/gone' in wrong['camera right_wrist: topic']
+    assert wrong['camera right_wrist: topic'] == (
+        'nobody publishes /camera_r/gone, but somebody its alias /camera_r/color/image_raw'
+    )
+    assert (
+        'found std_msgs/msg/Float32, expected std_msgs/msg/Float64' in rows['body lift: type'][1]
+    )
     assert '/teleoperation publish /master/joint_right' in wrong['command right: publishers']
     assert rows['command left'][0] == 'go'
 
@@ -136,13 +146,14 @@ def test_an_impostor_is_told_row_by_row(robot_file: Callable[..., Robot], ros_en
 
 
 def test_the_command_prints_the_rows_and_fails_for_one_that_is_no_go(
-    robot_file, simulate, ros_env
+    robot_file, simulate, serve, ros_env
 ):
     robot = robot_file(AGILEX, **{'cameras.head.topic': '/camera_f/gone'})
     simulate(robot_file(AGILEX, 'truth'))
+    serve('bimanual_franka')
     command = [sys.executable, '-m', 'lingbot_policy.cli.main', 'doctor', '--json']
     ended = subprocess.run(
-        [*command, '--robot', robot.path, '--seconds', '1.5'],
+        [*command, '--robot', robot.path, '--seconds', '1.5', '--bundle', shipped_bundle(AGILEX)],
         env=ros_env,
         capture_output=True,
         text=True,
@@ -157,3 +168,7 @@ def test_the_command_prints_the_rows_and_fails_for_one_that_is_no_go(
     assert rows['camera head: topic']['verdict'] == 'no-go'
     assert "start the robot's driver" in rows['camera head: topic']['remedy']
     assert rows['command left']['verdict'] == 'go'
+    assert rows['policy bundle']['verdict'] == 'go'
+    assert rows['policy contract']['verdict'] == 'no-go'
+    assert 'policy has bimanual_franka' in rows['policy contract']['found']
+    assert 'restart /policy_server' in rows['policy contract']['remedy']
