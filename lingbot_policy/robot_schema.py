@@ -216,7 +216,9 @@ class Safety(Strict):
     Tolerances in rad and s; grippers use the ``gripper_`` values in strokes.
 
     ``step_limit_rad`` bounds one command step; commands stay ``position_margin_rad`` inside the
-    limits; ``following_error`` compares the command with the measured joint.
+    limits; ``following_error`` compares the command with the measured joint. ``clearance_m`` lies
+    between the capsules of both arms, ``hand_clearance_m`` where one of them is a hand: the last
+    ``hand_links`` of an arm, which may touch the other hand.
     """
 
     step_limit_rad: Positive | None = None
@@ -225,6 +227,9 @@ class Safety(Strict):
     gripper_tolerance: Positive = 0.1
     following_error_rad: Positive = 0.3
     following_error_s: Positive = 0.5
+    clearance_m: Positive = 0.03
+    hand_clearance_m: Positive = 0.005
+    hand_links: Annotated[int, Field(ge=0)] = 3
     watchdog: Watchdog = Watchdog()
 
 
@@ -237,7 +242,7 @@ class Link(Strict):
 
     offset: Vector3
     axis: Vector3
-    radius: Positive = 0.04
+    radius: Positive = 0.025
 
 
 class ArmGeometry(Strict):

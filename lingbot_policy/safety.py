@@ -13,9 +13,11 @@ import math
 
 import numpy as np
 
+from lingbot_policy.clearance import Clearance
 from lingbot_policy.decision import Decision, MeasuredState, Reaction
 from lingbot_policy.following import FollowingWatch
 from lingbot_policy.health import StateWatch
+from lingbot_policy.kinematics import table_height
 from lingbot_policy.robot import Robot
 from lingbot_policy.safety_limits import CommandedMotion, Move, Offence
 
@@ -44,6 +46,7 @@ class SafetyGate:
         self._motion = CommandedMotion(robot)
         self._states = StateWatch(robot, max_state_age_s)
         self._following = FollowingWatch(robot)
+        self._clearance: Clearance | None = None
         self._fed_ns: int | None = None
         self._seen_ns: int | None = None
         self._stopped: str = ''
@@ -85,6 +88,23 @@ class SafetyGate:
         self._motion.start(state.positions)
         self._following.reset()
         self._fed_ns = self._seen_ns = None
+
+    def guard_space(self, simulated: bool) -> str:
+        """
+        Check distances from now on where the geometry is to be trusted; return what is checked.
+
+        Stand-in geometry is that of the simulated robot, and of no real one.
+        """
+        geometry, self._clearance = self._robot.file.geometry, None
+        if geometry.stand_in and not simulated:
+            return 'distances are not checked: the geometry of the robot file is a stand-in'
+        table_z = geometry.table_z
+        if table_z is None and simulated:
+            table_z = table_height(self._robot)
+        self._clearance = Clearance(self._robot, table_z)
+        table = 'no table is known' if table_z is None else f'table at {table_z:.3f} m'
+        box = 'no workspace is known' if geometry.workspace is None else 'workspace box'
+        return f'distances are checked: both arms, {table}, {box}'
 
     def feed(self, now_ns: int, seen_ns: int | None = None) -> None:
         """Note an accepted chunk, observed at ``seen_ns``: the deadman waits anew."""
@@ -154,6 +174,10 @@ class SafetyGate:
             joint = self._robot.joints[int(np.flatnonzero(~np.isfinite(command))[0])]
             return self._brake(Reaction.HOLD, f'not_finite: {joint}', joint)
         move = self._motion.toward(command, speed_share)
+        if self._clearance is not None:
+            stop = self._motion.stopping_point(move)
+            if problem := self._clearance.check(self.last, move.positions, stop):
+                return self._brake(Reaction.HOLD, f'clearance: {problem}')
         offence = self._motion.offence(command, move)
         self._motion.take(move)
         if offence is None or (speed_share < 1.0 and offence.word != 'position'):

@@ -21,6 +21,7 @@ GRIP = 0.25  # commanded opening while holding: below the block's width, so that
 RELEASE = 0.8
 GRASP_OFFSET_M = 0.045
 HOVER_M, LIFT_M = 0.07, 0.11
+LEAST_HEIGHT_M = 0.02  # of a tool over the table, where nothing is to be grasped
 TILT = 0.5  # finger tips forward: wrists like the Piper's do not bend to the vertical
 MEETING = (0.32, 0.0)
 MAX_IK_ERROR = 0.004
@@ -76,17 +77,32 @@ def plan_handover(robot: Robot, block: Block, start: np.ndarray) -> np.ndarray:
 
 
 def plan_sway(robot: Robot, start: np.ndarray, angle: float = 0.15) -> np.ndarray:
-    """Return a gentle motion (steps, dof) at policy rate around home, within all limits."""
+    """
+    Return a gentle motion (steps, dof) at policy rate around home, within all limits.
+
+    Joints turn by ``angle`` rad, or by less where a tool would come too near to the table.
+    """
     margin = 0.1 * (robot.upper - robot.lower)
     lower, upper = robot.lower + margin, robot.upper - margin
     centre = np.where(robot.is_gripper, robot.home, np.clip(robot.home, lower, upper))
+
+    def target(sign: float) -> np.ndarray:
+        turned = np.clip(centre + sign * np.minimum(angle, margin), lower, upper)
+        return np.where(robot.is_gripper, 0.75 + 0.25 * sign, turned)
+
+    floor = table_height(robot) + LEAST_HEIGHT_M
+    while angle > 0.01 and min(_lowest_tool(robot, target(s)) for s in (1.0, -1.0)) < floor:
+        angle *= 0.8
     motion = _Motion(robot, start)
     for sign in (1.0, -1.0, 1.0, -1.0):
-        target = np.clip(centre + sign * np.minimum(angle, margin), lower, upper)
-        target = np.where(robot.is_gripper, 0.75 + 0.25 * sign, target)
-        motion.to(target, least_s=2.0)
+        motion.to(target(sign), least_s=2.0)
     motion.to(robot.home, least_s=2.0)
     return motion.steps()
+
+
+def _lowest_tool(robot: Robot, positions: np.ndarray) -> float:
+    chains = arm_chains(robot)
+    return min(chains[s].tool_pose(positions[robot.slots(s)[0]])[0][2] for s in chains)
 
 
 def _above(place: Place) -> Place:
