@@ -8,13 +8,16 @@ on two cores; a thread with absolute deadlines held 250.0 Hz.
 """
 
 from collections.abc import Callable
+import ctypes
 import gc
 import os
+import resource
 import threading
 import time
 
 COMMAND_PRIORITY = 50
 PROCESS_PRIORITY = 10
+MCL_CURRENT, MCL_FUTURE = 1, 2
 NS = 1_000_000_000
 
 
@@ -89,3 +92,15 @@ def ask_for_realtime(priority: int = PROCESS_PRIORITY) -> bool:
     except (PermissionError, OSError):
         return False
     return True
+
+
+def lock_memory() -> bool:
+    """
+    Keep this process's memory from being paged out; return whether it is.
+
+    Only where the system sets no bound: below one, a later allocation would fail instead.
+    """
+    unbounded = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    if not unbounded and os.geteuid() != 0:
+        return False
+    return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE) == 0
