@@ -59,9 +59,9 @@ class ArmPoints:
         points = np.empty((len(postures), len(SIDES), self.count, 3))
         points[:, :, 0] = self._base[:, :3, 3]
         frame = self._base
-        for joint in range(turns.shape[2]):
-            frame = frame @ turns[:, :, joint]
-            points[:, :, joint + 1] = frame[..., :3, 3]
+        for joint, turn in enumerate(np.moveaxis(turns, 2, 0), start=1):
+            frame = frame @ turn
+            points[:, :, joint] = frame[..., :3, 3]
         points[:, :, -1] = (frame @ self._tool)[..., :3, 0]
         return points
 
@@ -138,11 +138,11 @@ class Clearance:
     def room(self, postures: np.ndarray) -> np.ndarray:
         """Return every distance less its limit, (postures, distances), for (postures, dof)."""
         points = self._points.at(postures)
-        ways = points[:, :, 1:] - points[:, :, :-1]
+        begins = points[:, :, :-1]
+        links = np.concatenate([begins, points[:, :, 1:] - begins], axis=3)
         left, right = self._pair_links
-        found = distances(
-            points[:, 0, left], ways[:, 0, left], points[:, 1, right], ways[:, 1, right]
-        )
+        one, other = links[:, 0].take(left, axis=1), links[:, 1].take(right, axis=1)
+        found = distances(one[..., :3], one[..., 3:], other[..., :3], other[..., 3:])
         rooms = [found - self._radii]
         if self._table_z is not None:
             side, index = self._low_points

@@ -48,7 +48,9 @@ class CommandedMotion:
         self._limit = robot.step_limit
         self._is_step_bound = robot.step_limit < robot.max_velocity / self.rate_hz - NEGLIGIBLE
         self._change = robot.max_acceleration / self.rate_hz**2
-        self._catch_up = CATCH_UP_SHARE * self._change
+        # To catch up with the plan, to stop at the upper limits, to stop at the lower ones.
+        shares = np.array([[CATCH_UP_SHARE], [1.0], [1.0]])
+        self._brakes = shares * self._change
         self.positions: np.ndarray | None = None
         self.step = np.zeros(robot.dof)
 
@@ -75,11 +77,12 @@ class CommandedMotion:
         target = np.minimum(np.maximum(target, lower), upper)
         along = _within(target - self._target, self._limit)
         behind = self._target - at
-        step = along + np.copysign(_largest_step(np.abs(behind), self._catch_up), behind)
+        ways = np.array([np.abs(behind), upper - at, at - lower])
+        catch_up, up, down = _largest_step(ways, self._brakes)
+        step = along + np.copysign(catch_up, behind)
         step = _within(step, speed_share * self._limit)
         step = np.minimum(np.maximum(step, self.step - self._change), self.step + self._change)
-        step = np.minimum(step, _largest_step(upper - at, self._change))
-        step = np.maximum(step, -_largest_step(at - lower, self._change))
+        step = np.maximum(np.minimum(step, up), -down)
         # The target itself where it is reached, and not the sum which is rounding away from it.
         at_target = np.abs(at + step - target) < NEGLIGIBLE
         positions = np.minimum(np.maximum(at + step, self._hard_lower), self._hard_upper)
