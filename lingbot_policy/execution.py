@@ -31,12 +31,17 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class ExecutionLimits:
-    """Times in s. A hold longer than ``resume_window_s`` disarms."""
+    """
+    Times in s. A hold longer than ``resume_window_s`` disarms.
+
+    ``max_chunk_age_s`` is since the observation of the chunk which is executed.
+    """
 
     max_state_age_s: float = 0.2
     deadman_s: float = 1.5
     soft_start_s: float = 0.5
     resume_window_s: float = 5.0
+    max_chunk_age_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,14 @@ class Execution:
         self.mode = Mode.DISARMED
         self.reason = 'never armed'
         self.chunks = Schedule(robot.dof, strategy, options)
-        self.gate = SafetyGate(robot, limits.max_state_age_s, limits.deadman_s)
+        self.gate = SafetyGate(
+            robot, limits.max_state_age_s, limits.deadman_s, limits.max_chunk_age_s
+        )
         self.delay = DelayEstimate()
         self.cadence = Cadence(robot)
         self.state = MeasuredState(np.full(robot.dof, np.nan), np.zeros(robot.dof, dtype=np.int64))
         self._shadow = shadow
-        self._soft_start = SoftStart(robot, limits.soft_start_s)
+        self._soft_start = SoftStart(limits.soft_start_s)
         self._way_home: WayHome | None = None
         self._is_sent_home = False  # until armed again no chunk moves the arms
         self._contract_digest = ''
@@ -209,14 +216,12 @@ class Execution:
         """
         Release a stop; the executor is disarmed afterwards.
 
-        :raises ValueError: while the arms move or the state is not fresh and within limits.
+        :raises ValueError: while the arms move, were not seen to stand still for 0.1 s, or the
+            state is not fresh and within limits.
         """
         if not self.gate.stop_reason:
             return
-        if not self.gate.is_still:
-            raise ValueError('still braking; clear the stop when the arms stand still')
-        self.gate.seed(self.state, now_ns)
-        self.gate.clear_stop()
+        self.gate.release(self.state, now_ns)
         self._set(Mode.DISARMED, 'stop cleared')
 
     def accept(self, chunk: ActionChunk, ros_now_ns: int, now_ns: int) -> None:
@@ -244,20 +249,24 @@ class Execution:
         since_tick_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
         self.cadence.spliced(self.chunks.accept(chunk, ros_now_ns, since_tick_ns))
         self.delay.accepted(chunk.t_ref_ns)
-        self.gate.feed(now_ns)
+        self.gate.feed(now_ns, now_ns - (ros_now_ns - chunk.t_ref_ns))
         self._moving_for, self._held_for = identity, ''
 
     def tick(self, ros_now_ns: int, now_ns: int, late_ns: int = 0) -> Tick | None:
         """Return the command due now, or None while disarmed: then nothing is to be sent."""
         if self.mode is Mode.DISARMED:
             self._last_tick_ns = None
+            self.gate.observe(self.state, now_ns)
             return None
         dt_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
         self._last_tick_ns = now_ns
         self.chunks.advance(dt_ns, ros_now_ns)
         planned = self.chunks.due()
         wanted = self._wanted(planned, dt_ns, now_ns)
-        decision = self.gate.check(wanted, self._followed_state(), now_ns)
+        share = self._soft_start.speed_share(now_ns)
+        decision = self.gate.check(wanted, self._followed_state(), now_ns, share)
+        if wanted is not None:
+            self._soft_start.follow(wanted, decision.positions)
         if self._held_for and decision.reason.startswith('no_chunk'):
             decision = replace(decision, reason=self._held_for)
         if planned is not None:
@@ -282,7 +291,7 @@ class Execution:
             return None
         if self.mode is Mode.HOLDING:
             self._soft_start.begin(now_ns)
-        return self._soft_start.softened(planned.positions, self.gate.last, now_ns)
+        return planned.positions
 
     def _followed_state(self) -> MeasuredState:
         if not self._shadow:

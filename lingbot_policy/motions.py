@@ -6,7 +6,8 @@ import numpy as np
 
 from lingbot_policy.robot import Robot
 
-FIRST_SHARE = 0.05  # of full speed, in the first tick of a soft start
+FIRST_SHARE, LAST_SHARE = 0.05, 0.999  # of full speed, in a soft start
+CAUGHT_UP = 1e-6  # rad or strokes
 # A minimum-jerk profile over a distance D in a time T peaks at 15/8 D/T and 10/sqrt(3) D/T^2.
 PEAK_VELOCITY = 15.0 / 8.0
 PEAK_ACCELERATION = 10.0 / 3.0**0.5
@@ -15,12 +16,17 @@ SHORTEST_S = 1.0
 
 
 class SoftStart:
-    """Lets a motion that begins follow its plan ever faster, over ``seconds``."""
+    """
+    Lets a motion that begins follow its plan ever faster, over ``seconds``.
 
-    def __init__(self, robot: Robot, seconds: float) -> None:
-        self._step_limit = robot.step_limit
+    Where it has not caught up with the plan by then, it goes on at nearly full speed, for as long
+    again at most: what the limits withhold from it meanwhile is no fault of the plan.
+    """
+
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._from_ns: int | None = None
+        self._has_caught_up = False
 
     @property
     def is_running(self) -> bool:
@@ -29,21 +35,25 @@ class SoftStart:
     def begin(self, now_ns: int) -> None:
         """Begin, unless it runs."""
         if self._from_ns is None:
-            self._from_ns = now_ns
+            self._from_ns, self._has_caught_up = now_ns, False
 
     def end(self) -> None:
         self._from_ns = None
 
-    def softened(self, target: np.ndarray, last: np.ndarray, now_ns: int) -> np.ndarray:
-        """Return what to command on the way from the last command to the target, (dof,)."""
+    def speed_share(self, now_ns: int) -> float:
+        """Return the share of the velocity limits which may be used now; 1 once it has ended."""
         if self._from_ns is None:
-            return target
+            return 1.0
         share = (now_ns - self._from_ns) * 1e-9 / self._seconds
-        if share >= 1.0:
+        if share >= (1.0 if self._has_caught_up else 2.0):
             self.end()
-            return target
-        step = self._step_limit * max(share, FIRST_SHARE)
-        return last + np.clip(target - last, -step, step)
+            return 1.0
+        return min(max(share, FIRST_SHARE), LAST_SHARE)
+
+    def follow(self, wanted: np.ndarray, commanded: np.ndarray) -> None:
+        """Note what became of the position due, both (dof,)."""
+        if self._from_ns is not None:
+            self._has_caught_up = np.abs(wanted - commanded).max() < CAUGHT_UP
 
 
 class WayHome:

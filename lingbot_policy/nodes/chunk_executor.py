@@ -69,7 +69,9 @@ class ChunkExecutor(LifecycleNode):
         p = self._p
         self._robot = load_robot(p.robot).with_vendor_namespace(p.vendor_namespace)
         self._encoders = {} if p.shadow else command_encoders(self._robot)
-        limits = ExecutionLimits(p.max_state_age_s, p.deadman_s, p.soft_start_s, p.resume_window_s)
+        limits = ExecutionLimits(
+            p.max_state_age_s, p.deadman_s, p.soft_start_s, p.resume_window_s, p.max_chunk_age_s
+        )
         options = StrategyOptions(p.blend_steps, p.ensemble_decay)
         self._execution = Execution(self._robot, limits, p.strategy, options, p.shadow)
         self._execution.set_speed(p.speed)

@@ -33,4 +33,7 @@ class ChunkExecutorParameters:
     deadman_s: float = param(1.5, 'Hold after so long without a chunk, s.', bounds=(0.05, 10.0))
     soft_start_s: float = param(0.5, 'Time of the soft start, s.', bounds=(0.05, 10.0))
     resume_window_s: float = param(5.0, 'Longest hold before disarming, s.', bounds=(0.1, 60.0))
+    max_chunk_age_s: float = param(
+        10.0, 'Oldest observation of the chunk in execution, s.', bounds=(0.1, 60.0)
+    )
     autostart: bool = param(True, 'Configure and activate at start.')

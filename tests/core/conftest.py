@@ -35,8 +35,10 @@ class Driver:
 
     follows = False
 
-    def __init__(self, robot, strategy: str = 'replace', **options) -> None:
-        self.execution = Execution(robot, LIMITS, strategy, **options)
+    def __init__(
+        self, robot, strategy: str = 'replace', limits: ExecutionLimits = LIMITS, **options
+    ) -> None:
+        self.execution = Execution(robot, limits, strategy, **options)
         self.now_ns = 0
         self.is_measured = True
 

@@ -54,7 +54,7 @@ def test_a_cleared_stop_leaves_it_disarmed(moving):
 
 def test_a_stop_while_disarmed_keeps_it_silent_and_has_to_be_cleared(driver):
     driver.execution.stop('bumper')
-    assert driver.tick() is None
+    assert set(driver.run(15)) == {None}
     driver.execution.expect('c1')
     with pytest.raises(ValueError, match='clear the stop first'):
         driver.execution.arm(driver.now_ns)
@@ -77,3 +77,14 @@ def test_a_stop_while_it_brakes_to_disarm_does_not_undo_the_next_arming(moving):
     moving.run(3)
     moving.accept(contract_digest='c2')
     assert moving.tick().source == 'soft_start'
+
+
+def test_a_stop_is_not_cleared_before_the_arms_were_seen_to_stand_still(moving):
+    moving.execution.stop('bumper')
+    moving.run_until(lambda: moving.execution.gate.is_still)
+    moving.follows = True
+    moving.run(2)
+    with pytest.raises(ValueError, match='not known to stand still'):
+        moving.execution.clear_stop(moving.now_ns)
+    moving.run(40)
+    moving.execution.clear_stop(moving.now_ns)

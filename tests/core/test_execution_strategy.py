@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from lingbot_policy.execution import Execution, Mode
+from lingbot_policy.execution import Execution, ExecutionLimits, Mode
 from lingbot_policy.safety import Reaction
 
 MS = 1_000_000
@@ -208,3 +208,15 @@ def test_in_shadow_a_stale_arm_still_holds(shadow):
     shadow.run(20)
     shadow.is_measured = False
     assert shadow.run(60)[-1].decision.reason.startswith('stale_state')
+
+
+def test_a_chunk_is_not_executed_longer_than_its_observation_may_be_old(driver_of):
+    driver = driver_of(limits=ExecutionLimits(deadman_s=60.0))
+    driver.follows = True
+    driver.arm()
+    driver.run(100)
+    driver.accept(seconds=30.0, t_ref_ns=driver.ros_ns - 900 * MS)
+    driver.run(900)
+    assert driver.execution.mode is Mode.MOVING
+    reasons = [tick.decision.reason for tick in driver.run(15)]
+    assert reasons[-1].startswith('chunk_age: observed 10.')
