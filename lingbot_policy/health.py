@@ -93,7 +93,8 @@ class StateWatch:
         last, self._last = self._last, (positions, received_ns)
         if last is None or last[0] is positions:
             return ''
-        if zero := self._zero(positions, command):
+        # A joint which begins at 0 may lag behind its command: only what was elsewhere counts.
+        if (zero := self._zero(positions, command)) and not self._zero(last[0], command):
             return f'state_zero: {zero}'
         error = np.abs(positions - command)
         if not (error > tolerance).any():

@@ -9,7 +9,7 @@ l1 goes from 0 to 0.9 at 1 rad/s; each test says how it is measured.
 import numpy as np
 import pytest
 
-from lingbot_policy.robot import load_robot, robot_names
+from lingbot_policy.robot import load_robot, Robot, robot_names
 from lingbot_policy.safety import Decision, MeasuredState, Reaction, SafetyGate
 
 MS = 1_000_000
@@ -136,6 +136,18 @@ def test_an_arm_at_zero_which_was_commanded_there_is_fine(odd):
     zero = np.array([0.0, 0.0, 0.5, 0.25, 0.5])
     for _ in range(100):
         arms.tick(zero)
+    assert arms.gate.stop_reason == ''
+
+
+def test_an_arm_which_leaves_zero_late_is_fine(odd):
+    at_zero = REST * [0, 0, 1, 1, 1]
+    left = odd.file.arms['left'].model_copy(update={'home': (0.0, 0.0)})
+    arms_file = {**odd.file.arms, 'left': left}
+    robot = Robot(odd.file.model_copy(update={'arms': arms_file}), odd.text, odd.path)
+    arms = Arms(robot, at_zero)
+    for _ in range(30):
+        arms.tick(at_zero + [0.5, 0.5, 0, 0, 0], at_zero)
+    assert arms.gate.last[0] > 0.1
     assert arms.gate.stop_reason == ''
 
 
