@@ -15,11 +15,12 @@ import numpy as np
 from lingbot_policy.cadence import Cadence
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
 from lingbot_policy.delay import DelayEstimate
-from lingbot_policy.motions import SoftStart, WayHome
+from lingbot_policy.licence import Licence
+from lingbot_policy.motions import Motion
 from lingbot_policy.robot import Robot
 from lingbot_policy.safety import Decision, MeasuredState, Reaction, SafetyGate
 from lingbot_policy.schedule import PlannedStep, Schedule
-from lingbot_policy.strategies import find_strategy, StrategyOptions
+from lingbot_policy.strategies import StrategyOptions
 
 
 class Mode(StrEnum):
@@ -82,21 +83,21 @@ class Execution:
         self.gate = SafetyGate(
             robot, limits.max_state_age_s, limits.deadman_s, limits.max_chunk_age_s
         )
-        self.delay = DelayEstimate()
         self.cadence = Cadence(robot)
         self.state = MeasuredState(np.full(robot.dof, np.nan), np.zeros(robot.dof, dtype=np.int64))
         self._shadow = shadow
-        self._soft_start = SoftStart(limits.soft_start_s)
-        self._way_home: WayHome | None = None
+        self._motion = Motion(robot, self.chunks, limits.soft_start_s)
+        self._licence = Licence(limits.resume_window_s)
         self._is_sent_home = False  # until armed again no chunk moves the arms
-        self._contract_digest = ''
-        self._is_rtc_trained = False
         self._is_winding_down = False
         self._leaving_for = ''  # why motion ends: disarmed as soon as the arms stand still
         self._held_for = ''  # why the caller asked to hold
-        self._moving_for = ('', '')  # contract and instruction of the last motion
         self._last_tick_ns: int | None = None
-        self._hold_since_ns: int | None = None
+
+    @property
+    def delay(self) -> DelayEstimate:
+        """How late commands are after what was seen for them."""
+        return self._motion.delay
 
     @property
     def is_at_rest(self) -> bool:
@@ -115,11 +116,10 @@ class Execution:
 
         :raises ValueError: for weights which the strategy is not for.
         """
-        changed = self._contract_digest not in ('', contract_digest)
-        self._contract_digest, self._is_rtc_trained = contract_digest, rtc_trained
-        if changed and self.mode in (Mode.HOLDING, Mode.MOVING):
+        is_another = self._licence.expect(contract_digest, rtc_trained)
+        if is_another and self.mode in (Mode.HOLDING, Mode.MOVING):
             self.leave('the policy contract changed')
-        self._require_weights_for(self.chunks.strategy_name)
+        self._licence.require_weights_for(self.chunks.strategy_name)
 
     def set_strategy(self, name: str) -> None:
         """
@@ -127,7 +127,7 @@ class Execution:
 
         :raises ValueError: unknown, not one for these weights, or the arms are in motion.
         """
-        self._require_weights_for(name)
+        self._licence.require_weights_for(name)
         if not self.is_at_rest:
             raise ValueError(f'strategy {name}: the arms move; choose it while they hold')
         self.chunks.use(name)
@@ -147,28 +147,27 @@ class Execution:
         """
         if self.gate.stop_reason:
             raise ValueError(f'stopped ({self.gate.stop_reason}); clear the stop first')
-        if not self._contract_digest:
-            raise ValueError('no policy contract received; start the policy server first')
-        self._require_weights_for(self.chunks.strategy_name)
+        self._licence.require_contract()
+        self._licence.require_weights_for(self.chunks.strategy_name)
         if self._is_winding_down and self.mode is not Mode.DISARMED:
             raise ValueError('still braking to disarm; arm again when the arms stand still')
-        if self._way_home is not None:
+        if self._motion.is_going_home:
             raise ValueError('on the way home; arm again when the arms stand still')
         if self.mode is not Mode.DISARMED and not self._is_sent_home:
             return
         if self.mode is Mode.DISARMED:  # from home it goes on where it commands them to be
             self.gate.seed(self.state, now_ns)
-        self.chunks.clear()
+        self._motion.drop()
+        self._licence.begin()
         self.cadence.reset()
-        self._moving_for, self._held_for = ('', ''), ''
-        self._is_winding_down, self._leaving_for, self._is_sent_home = False, '', False
-        self._hold_since_ns, self._last_tick_ns = None, now_ns
-        self._soft_start.end()
+        self._held_for, self._leaving_for = '', ''
+        self._is_winding_down, self._is_sent_home = False, False
+        self._last_tick_ns = now_ns
         self._set(Mode.HOLDING, 'armed, waiting for a chunk')
 
     def hold(self, reason: str) -> None:
         """Drop the plan: brake, hold, and wait for a new chunk."""
-        self._drop_plan()
+        self._motion.drop()
         self._held_for = reason
 
     def go_home(self) -> float:
@@ -182,13 +181,12 @@ class Execution:
         if self.mode is not Mode.HOLDING or self._is_winding_down or not self.gate.is_still:
             raise ValueError(f'{self.mode}; the arms go home only from a hold')
         self.hold('on the way home')
-        self._way_home = WayHome(self.robot, self.gate.last)
         self._is_sent_home = True
-        return self._way_home.seconds / self.chunks.asked_speed
+        return self._motion.begin_way_home(self.gate.last)
 
     def wind_down(self) -> None:
         """Drop the plan and take no other: the last ticks brake before :meth:`disarm`."""
-        self._drop_plan()
+        self._motion.drop()
         self._is_winding_down = True
 
     def leave(self, reason: str) -> None:
@@ -201,14 +199,14 @@ class Execution:
 
     def disarm(self, reason: str) -> None:
         """Fall silent at once."""
-        self._drop_plan()
+        self._motion.drop()
         if self.mode is not Mode.STOPPED:
             self._set(Mode.DISARMED, reason)
 
     def stop(self, reason: str) -> None:
         """Brake, hold, and refuse every motion until the stop is cleared."""
         self.gate.stop(reason)
-        self._drop_plan()
+        self._motion.drop()
         if self.mode is not Mode.DISARMED:
             self._set(Mode.STOPPED, reason)
 
@@ -237,20 +235,16 @@ class Execution:
             raise RejectedChunk('disarmed', 'braking before disarming')
         if self._is_sent_home:
             raise RejectedChunk('home', 'the arms were sent home; arm again to go on')
-        if chunk.contract_digest != self._contract_digest:
-            raise RejectedChunk(
-                'contract', f'found {chunk.contract_digest}, expected {self._contract_digest}'
-            )
-        identity = (chunk.contract_digest, chunk.instruction)
-        resumes = self._hold_since_ns is not None and self._moving_for != ('', '')
-        if resumes and identity != self._moving_for:
+        self._licence.require_same_contract(chunk)
+        if self._licence.is_new_after_hold(chunk):
             self.leave('the instruction changed during a hold')
             raise RejectedChunk('instruction', f'{chunk.instruction!r} is new; arm again')
         since_tick_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
         self.cadence.spliced(self.chunks.accept(chunk, ros_now_ns, since_tick_ns))
         self.delay.accepted(chunk.t_ref_ns)
         self.gate.feed(now_ns, now_ns - (ros_now_ns - chunk.t_ref_ns))
-        self._moving_for, self._held_for = identity, ''
+        self._licence.moves_for(chunk)
+        self._held_for = ''
 
     def tick(self, ros_now_ns: int, now_ns: int, late_ns: int = 0) -> Tick | None:
         """Return the command due now, or None while disarmed: then nothing is to be sent."""
@@ -260,38 +254,23 @@ class Execution:
             return None
         dt_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
         self._last_tick_ns = now_ns
-        self.chunks.advance(dt_ns, ros_now_ns)
-        planned = self.chunks.due()
-        wanted = self._wanted(planned, dt_ns, now_ns)
-        share = self._soft_start.speed_share(now_ns)
+        is_going_home = self._motion.is_going_home
+        begins = self.mode is Mode.HOLDING
+        planned, wanted = self._motion.advance(dt_ns, ros_now_ns, now_ns, begins)
+        if is_going_home:  # a plan of its own, which nobody has to feed
+            self.gate.feed(now_ns)
+            self._held_for = '' if wanted is not None else 'at home'
+        share = self._motion.speed_share(now_ns)
         decision = self.gate.check(wanted, self._followed_state(), now_ns, share)
-        if wanted is not None:
-            self._soft_start.follow(wanted, decision.positions)
+        self._motion.follow(wanted, decision.positions)
         if self._held_for and decision.reason.startswith('no_chunk'):
             decision = replace(decision, reason=self._held_for)
-        if planned is not None:
-            self.delay.commanded(ros_now_ns)
         self._follow(decision, planned is not None, ros_now_ns, now_ns)
         is_moving = self.mode is Mode.MOVING
         sequence = planned.sequence if is_moving and planned else 0
         moves = is_moving or not self.gate.is_still
         self.cadence.tick(decision.positions, moves, sequence, dt_ns, late_ns)
         return Tick(decision, self._source(), planned if is_moving else None)
-
-    def _wanted(self, planned: PlannedStep | None, dt_ns: int, now_ns: int) -> np.ndarray | None:
-        """Return the positions to ask the gate for, None where nothing is due."""
-        if self._way_home is not None:
-            positions = self._way_home.advance(dt_ns * 1e-9 * self.chunks.speed)
-            if positions is None:
-                self._way_home, self._held_for = None, 'at home'
-                return None
-            self.gate.feed(now_ns)
-            return positions
-        if planned is None:
-            return None
-        if self.mode is Mode.HOLDING:
-            self._soft_start.begin(now_ns)
-        return planned.positions
 
     def _followed_state(self) -> MeasuredState:
         if not self._shadow:
@@ -300,20 +279,17 @@ class Execution:
 
     def _follow(self, decision: Decision, is_covered: bool, ros_now_ns: int, now_ns: int) -> None:
         if decision.reaction is Reaction.STOP:
-            self._drop_plan()
+            self._motion.drop()
             self._set(Mode.STOPPED, decision.reason)
         elif decision.reaction in (Reaction.COMMAND, Reaction.CLAMP):
-            self._hold_since_ns = None
+            self._licence.moved()
             self._set(Mode.MOVING, decision.reason)
         else:
-            self._soft_start.end()
-            self._way_home = None
-            if self.mode is Mode.MOVING:
-                self._hold_since_ns = now_ns
+            ends = self.mode is Mode.MOVING
+            if ends:
+                self._licence.held(now_ns)
                 self.cadence.held(decision.reason)
-            if self.mode is Mode.MOVING or is_covered or decision.reaction is Reaction.BRAKE:
-                self.chunks.finish(ros_now_ns)
-                self.delay.dropped()
+            self._motion.end(ros_now_ns, ends or is_covered or decision.reaction is Reaction.BRAKE)
             self._set(Mode.HOLDING, decision.reason)
             self._give_up(now_ns)
 
@@ -322,10 +298,8 @@ class Execution:
             return
         if self._leaving_for:
             self.disarm(self._leaving_for)
-        if self._hold_since_ns is None or self.mode is Mode.DISARMED:
-            return
-        held_s = (now_ns - self._hold_since_ns) * 1e-9
-        if held_s > self.limits.resume_window_s:
+        held_s = self._licence.overdue_s(now_ns)
+        if held_s and self.mode is not Mode.DISARMED:
             self.disarm(f'held for {held_s:.1f} s ({self.reason}); arm again to go on')
 
     def _source(self) -> str:
@@ -333,21 +307,7 @@ class Execution:
             return 'shadow'
         if self.mode is not Mode.MOVING:
             return 'hold' if self.gate.is_still else 'brake'
-        if self._way_home is not None:
-            return 'go_home'
-        return 'soft_start' if self._soft_start.is_running else 'chunk'
-
-    def _require_weights_for(self, strategy: str) -> None:
-        if find_strategy(strategy).trained and self._contract_digest and not self._is_rtc_trained:
-            raise ValueError(
-                f'strategy {strategy}: the weights were not trained to continue a plan '
-                '(rtc_trained in policy.yaml); use rtc, blend or replace'
-            )
-
-    def _drop_plan(self) -> None:
-        self.chunks.clear()
-        self.delay.dropped()
-        self._way_home = None
+        return self._motion.source
 
     def _set(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason = mode, reason

@@ -1,10 +1,12 @@
 # Copyright 2026 The LingBot deployment authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a run begins and ends: the soft start into a plan, and the way home."""
+"""What the arms are asked to do: to follow a plan, softly at first, or to go home."""
 
 import numpy as np
 
+from lingbot_policy.delay import DelayEstimate
 from lingbot_policy.robot import Robot
+from lingbot_policy.schedule import PlannedStep, Schedule
 
 FIRST_SHARE, LAST_SHARE = 0.05, 0.999  # of full speed, in a soft start
 CAUGHT_UP = 1e-6  # rad or strokes
@@ -86,3 +88,76 @@ class WayHome:
         self._elapsed_s += seconds
         u = min(self._elapsed_s / self.seconds, 1.0)
         return self._start + self._way * (u * u * u * (10.0 + u * (6.0 * u - 15.0)))
+
+
+class Motion:
+    """The plan, the soft start into it, and the way home, in place of it."""
+
+    def __init__(self, robot: Robot, chunks: Schedule, soft_start_s: float) -> None:
+        self.delay = DelayEstimate()
+        self._robot = robot
+        self._chunks = chunks
+        self._soft_start = SoftStart(soft_start_s)
+        self._way_home: WayHome | None = None
+
+    @property
+    def is_going_home(self) -> bool:
+        return self._way_home is not None
+
+    @property
+    def source(self) -> str:
+        """Where what is asked for comes from: go_home, soft_start or chunk."""
+        if self._way_home is not None:
+            return 'go_home'
+        return 'soft_start' if self._soft_start.is_running else 'chunk'
+
+    def begin_way_home(self, start: np.ndarray) -> float:
+        """Go home from ``start`` (dof,) instead of following a plan; return the time, s."""
+        self._way_home = WayHome(self._robot, start)
+        return self._way_home.seconds / self._chunks.asked_speed
+
+    def advance(
+        self, dt_ns: int, ros_now_ns: int, now_ns: int, begins: bool
+    ) -> tuple[PlannedStep | None, np.ndarray | None]:
+        """
+        Return the planned step due now, and the positions (dof,) to ask the gate for.
+
+        :param begins: the arms hold: what they are asked for begins a motion.
+        """
+        self._chunks.advance(dt_ns, ros_now_ns)
+        planned = self._chunks.due()
+        if self._way_home is not None:
+            positions = self._way_home.advance(dt_ns * 1e-9 * self._chunks.speed)
+            if positions is None:
+                self._way_home = None
+            return None, positions
+        if planned is None:
+            return None, None
+        if begins:
+            self._soft_start.begin(now_ns)
+        self.delay.commanded(ros_now_ns)
+        return planned, planned.positions
+
+    def speed_share(self, now_ns: int) -> float:
+        """Return the share of the velocity limits which may be used now."""
+        return self._soft_start.speed_share(now_ns)
+
+    def follow(self, wanted: np.ndarray | None, commanded: np.ndarray) -> None:
+        """Note what became of the positions asked for, both (dof,)."""
+        if wanted is not None:
+            self._soft_start.follow(wanted, commanded)
+
+    def end(self, ros_now_ns: int, ends_plan: bool) -> None:
+        """Note that the gate let nothing of it through; a plan that was followed has ended."""
+        self._soft_start.end()
+        self._way_home = None
+        if ends_plan:
+            self._chunks.finish(ros_now_ns)
+            self.delay.dropped()
+
+    def drop(self) -> None:
+        """Ask for nothing more."""
+        self._chunks.clear()
+        self.delay.dropped()
+        self._soft_start.end()
+        self._way_home = None
