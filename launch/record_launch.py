@@ -3,10 +3,9 @@
 """The recorder alone, for teleoperation: everything the robot's file binds goes into a bag."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
 
 from lingbot_policy.bringup import Deployment, node_specs
-from lingbot_policy.nodes.launch_actions import argument, bring_up
+from lingbot_policy.nodes.launch_actions import argument, bring_up, declare
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -19,18 +18,7 @@ def generate_launch_description() -> LaunchDescription:
     recorder = [s for s in node_specs(deployment) if s.executable == 'episode_recorder']
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                'robot', description='Name of a file in robot_configs without .yaml, or a path.'
-            ),
-            DeclareLaunchArgument('record', description='Folder for the bag.'),
-            DeclareLaunchArgument(
-                'namespace', description='Namespace of the node, one per robot.', default_value=''
-            ),
-            DeclareLaunchArgument(
-                'vendor_namespace',
-                description="Prefix of the robot's own topics, empty on hardware.",
-                default_value='',
-            ),
+            *declare('robot', 'record', 'namespace', 'vendor_namespace', record=None),
             bring_up(recorder),
         ]
     )

@@ -17,6 +17,7 @@ Value = bool | int | float | str
 PACKAGE = 'lingbot_policy'
 # By the link of a robot file. The UDP SDK carries no cameras: those come through rosbridge.
 RELAYS = {'rosbridge': ('relay_rosbridge',), 'udp': ('relay_udp', 'relay_rosbridge')}
+ANY_LINK = 'any'  # for a launch file, which learns the robot only while it runs
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Deployment:
     """
     One robot, one policy, and whether to record (``record`` is the folder of the bag).
 
-    ``link`` is the robot file's; a relay reaches the robot's own computer at ``link_host``.
+    ``link`` is the robot file's, or ANY_LINK; a relay reaches the robot at ``link_host``.
     ``strategy`` says how chunks follow each other; ``guidance``, empty, is what that asks of the
     policy server. ``executor`` holds other parameters of the chunk executor than its defaults.
     """
@@ -89,7 +90,7 @@ def node_specs(deployment: Deployment) -> tuple[NodeSpec, ...]:
         relay = {**common, 'host': deployment.link_host}
         specs += [
             NodeSpec(name, deployment.namespace, relay, restarts=True)
-            for name in RELAYS.get(deployment.link, ())
+            for name in _relays(deployment.link)
         ]
     if deployment.record:
         recorder = {**common, 'folder': deployment.record, 'record_on_activate': True}
@@ -111,6 +112,13 @@ def node_specs(deployment: Deployment) -> tuple[NodeSpec, ...]:
     }
     specs.append(NodeSpec('policy_server', deployment.namespace, server, restarts=True))
     return tuple(specs)
+
+
+def _relays(link: str) -> tuple[str, ...]:
+    """Return what a link needs, in the order in which it starts."""
+    if link == ANY_LINK:
+        return tuple(dict.fromkeys(name for names in RELAYS.values() for name in names))
+    return RELAYS.get(link, ())
 
 
 def guidance_for(strategy: str) -> str:

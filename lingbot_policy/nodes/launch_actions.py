@@ -5,23 +5,63 @@
 from collections.abc import Mapping, Sequence
 
 from launch import Condition, LaunchContext
-from launch.actions import GroupAction, SetEnvironmentVariable, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import LifecycleNode, PushROSNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 
-from lingbot_policy.bringup import environment, guidance_for, NodeSpec, PACKAGE
+from lingbot_policy.bringup import environment, guidance_for, NodeSpec, PACKAGE, RELAYS
+from lingbot_policy.nodes.launch_arguments import ARGUMENTS
 from lingbot_policy.nodes.lifecycle import NOT_STARTED
+from lingbot_policy.robot import load_robot
 from lingbot_policy.strategies import STRATEGIES
 
 RESPAWN_DELAY_S = 1.0
 
 
-def argument(name: str, kind: type = str) -> ParameterValue:
-    """Return the value of a launch argument as a parameter of type ``kind``."""
+def declare(*names: str, **defaults: str | None) -> list[DeclareLaunchArgument]:
+    """
+    Return the declarations of arguments.
+
+    :param defaults: where a launch file has another; None: the argument has to be given.
+    """
+    return [
+        DeclareLaunchArgument(
+            name,
+            description=ARGUMENTS[name].description,
+            default_value=defaults.get(name, ARGUMENTS[name].default),
+            choices=ARGUMENTS[name].choices or None,
+        )
+        for name in names
+    ]
+
+
+def argument(name: str) -> ParameterValue:
+    """Return the value of a launch argument as a parameter of the argument's type."""
     # Without a type, launch_ros would read an instruction like "on" as a boolean.
-    return ParameterValue(LaunchConfiguration(name), value_type=kind)
+    return ParameterValue(LaunchConfiguration(name), value_type=ARGUMENTS[name].kind)
+
+
+def relay_conditions() -> dict[str, Condition]:
+    """Return for each relay the condition that the file of the argument ``robot`` needs it."""
+
+    def needs(relay: str) -> Condition:
+        def is_linked_by_it(context: LaunchContext) -> bool:
+            try:
+                robot = load_robot(LaunchConfiguration('robot').perform(context))
+            except ValueError:  # the executor says the same, and ends the launch
+                return False
+            return relay in RELAYS.get(robot.file.link, ())
+
+        return Condition(predicate=is_linked_by_it)
+
+    return {relay: needs(relay) for relays in RELAYS.values() for relay in relays}
 
 
 def guidance_argument(name: str) -> ParameterValue:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lingbot_policy.bringup import Deployment, node_specs, Simulation
+from lingbot_policy.bringup import ANY_LINK, Deployment, node_specs, RELAYS, Simulation
+from lingbot_policy.nodes.launch_arguments import ARGUMENTS
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted((REPOSITORY / 'launch').glob('*.py'))
@@ -40,17 +41,25 @@ def test_there_is_a_file_for_a_robot_for_the_recorder_and_for_the_demo():
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
-def test_every_argument_is_described_used_and_closed_where_it_is_a_choice(path):
-    declared = {call.args[0].value: named(call) for call in calls(path, 'DeclareLaunchArgument')}
+def test_every_argument_that_is_used_is_declared_and_known(path):
+    declared = [word.value for call in calls(path, 'declare') for word in call.args]
     used = {
         *first_words(calls(path, 'argument')),
         *first_words(calls(path, 'LaunchConfiguration')),
     }
 
-    assert used | {'namespace'} == set(declared)
-    for name, given in declared.items():
-        assert given['description'].value.endswith('.') or '`' in given['description'].value
-        assert ('choices' in given) == (name in CHOSEN), name
+    assert sorted(used | {'namespace'}) == sorted(declared)
+    assert set(declared) <= set(ARGUMENTS)
+    assert {key for call in calls(path, 'declare') for key in named(call)} <= set(declared)
+
+
+def test_every_argument_is_described_and_closed_where_it_is_a_choice():
+    for name, argument in ARGUMENTS.items():
+        assert argument.description.endswith('.'), name
+        assert bool(argument.choices) == (name in CHOSEN), name
+        assert argument.default in (None, *argument.choices) or not argument.choices, name
+        if argument.default and argument.kind is not bool:
+            argument.kind(argument.default)
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
@@ -60,13 +69,10 @@ def test_every_file_runs_what_bringup_says_and_no_list_of_its_own(path):
     assert not names & {'Node', 'LifecycleNode', 'ExecuteProcess', 'OpaqueFunction'}
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
-def test_every_argument_has_the_type_of_its_field(path):
+def test_every_argument_has_the_type_of_its_field():
     known = {f.name: f.type for kind in (Deployment, Simulation) for f in fields(kind)}
-    for call in calls(path, 'argument'):
-        name, kind = call.args[0].value, call.args[1].id if len(call.args) > 1 else 'str'
-        if name in known:
-            assert known[name].__name__ == kind, name
+    for name in ARGUMENTS.keys() & known.keys():
+        assert known[name] is ARGUMENTS[name].kind, name
 
 
 def test_the_parameters_of_the_executor_are_its_own():
@@ -77,8 +83,8 @@ def test_the_parameters_of_the_executor_are_its_own():
     (call,) = calls(REPOSITORY / 'launch' / 'deploy_launch.py', 'Deployment')
     executor = named(call)['executor']
     for key, value in zip(executor.keys, executor.values, strict=True):
-        kind = value.args[1].id if len(value.args) > 1 else 'str'
-        assert kinds[key.value].__name__ == kind == kinds[value.args[0].value].__name__
+        assert key.value == value.args[0].value
+        assert kinds[key.value] is ARGUMENTS[key.value].kind
 
 
 def test_the_namespace_comes_first_and_the_environment_before_the_nodes():
@@ -87,6 +93,18 @@ def test_the_namespace_comes_first_and_the_environment_before_the_nodes():
     assert actions[0].func.id == 'PushROSNamespace'
     assert 'SetEnvironmentVariable' in ast.unparse(actions[1])
     assert '_node(' in ast.unparse(actions[2])
+
+
+def test_a_robot_of_any_link_has_every_relay_under_a_condition():
+    deploy = REPOSITORY / 'launch' / 'deploy_launch.py'
+    (call,) = calls(deploy, 'Deployment')
+    assert named(call)['link'].id == 'ANY_LINK'
+    assert calls(deploy, 'relay_conditions')
+    specs = node_specs(Deployment('odd', link=ANY_LINK))
+    assert [spec.executable for spec in specs][:2] == ['relay_rosbridge', 'relay_udp']
+    assert {relay for relays in RELAYS.values() for relay in relays} == {
+        spec.executable for spec in specs[:-2]
+    }
 
 
 def test_every_node_of_a_full_deployment_has_an_executable():

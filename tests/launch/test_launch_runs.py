@@ -147,6 +147,29 @@ def test_a_deployment_needs_an_operator_and_records_where_it_is_asked_to(launch,
     plain.interrupt()
 
 
+@pytest.mark.parametrize(
+    ('robot', 'relays'),
+    [
+        ('bimanual_franka', []),
+        ('leju_kuavo4_pro', ['relay_rosbridge']),
+        ('qinglong_openloong', ['relay_rosbridge', 'relay_udp']),
+    ],
+)
+def test_a_robot_behind_a_relay_gets_the_relays_of_its_link(launch, robot, relays):
+    deploy = launch('deploy_launch.py', f'robot:={robot}', 'policy:=hold', 'link_host:=127.0.0.1')
+    deploy.wait_for(r'\[policy_server\]: active')
+    started = re.findall(r'\[(relay_\w+)-\d+\]: process started', deploy.output)
+    assert sorted(started) == relays
+    assert 'process has died' not in deploy.output
+    deploy.interrupt()
+
+
+def test_a_relay_without_an_address_ends_the_launch(launch):
+    deploy = launch('deploy_launch.py', 'robot:=leju_kuavo4_pro', 'policy:=hold')
+    deploy.process.wait(timeout=PATIENCE_S)
+    assert "parameter host: found '', expected the robot's address" in deploy.output
+
+
 def test_the_recorder_runs_alone(launch, tmp_path):
     record = launch('record_launch.py', 'robot:=agilex_cobot_magic', f'record:={tmp_path / "b"}')
 
