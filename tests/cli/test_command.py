@@ -47,6 +47,8 @@ def test_help_takes_less_than_three_tenths_of_a_second_of_processor_time(lingbot
         (('demo', '--seconds', 'ten'), ('--seconds', 'number')),
         (('demo', '--seconds', '1e9'), ('disk', 'GiB free', '--out')),
         (('demo', '--world', 'gazebo'), ('--world', 'mujoco')),
+        (('demo', '--strategy', 'fast'), ("'fast'", 'known: sync, replace')),
+        (('demo', '--policy', 'expert', '--strategy', 'rtc'), ("'expert'", 'lingbot can')),
         (('up', '--policy', 'hold'), ('--robot',)),
         (('bag', 'info', 'gone'), ('gone', 'no such file')),
         (('bag', 'recover', 'gone'), ('gone', '.mcap')),

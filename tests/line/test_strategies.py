@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Strategy, speed, the way home and shadow mode of a running line."""
 
+from dataclasses import replace
+
 from diagnostic_msgs.msg import DiagnosticArray
 from lingbot_msgs.msg import CommittedPlan
 import numpy as np
@@ -104,6 +106,23 @@ def test_rtc_without_guidance_moves_nothing_and_is_said(start, probe, deployment
     )
     assert probe.chunks == known
     assert {command.source for command in probe.commands} <= {'hold'}
+
+
+def test_rtc_continues_the_plan_and_counts_how(start, probe, deployment, figures, plans):
+    """The first chunk has no plan to continue; those that follow have one."""
+    asked = replace(deployment('lingbot', deadman_s=9.0), instruction='hand over the red block')
+    start(replace(asked, strategy='rtc'))
+    probe.arm()
+    probe.wait('plans', lambda: any(plan.steps and plan.delay_s for plan in plans))
+
+    def has_continued() -> bool:
+        values = figures.get('policy_server', {})
+        return int(values.get('prefix within_horizon', 0)) > 3
+
+    probe.wait('chunks which continue the plan', has_continued)
+    values = figures['policy_server']
+    assert int(values['prefix no_plan']) > 0
+    assert {plan.strategy for plan in plans} == {'rtc'}
 
 
 def test_the_arms_go_home_from_a_hold_and_stay_there(start, probe, deployment):
