@@ -22,36 +22,21 @@ from lingbot_policy.nodes.diagnostics import Diagnostics, ERROR, OK, Report, WAR
 from lingbot_policy.nodes.lifecycle import run, transition
 from lingbot_policy.nodes.parameters import declare, param
 from lingbot_policy.nodes.qos import qos
-from lingbot_policy.nodes.relay_topics import RelayTopics
+from lingbot_policy.nodes.relay_topics import RelayParameters, RelayTopics
 from lingbot_policy.relays import kuavo
-from lingbot_policy.relays.commands import LinkGate
 from lingbot_policy.relays.freshness import ClockOffset, StampOrder
 from lingbot_policy.relays.ros1_json import IMAGE_TYPE, picture, Stamped, time_ns, TIME_SERVICE
 from lingbot_policy.relays.ros1_robots import both_sides, Heard, ros1_side
 from lingbot_policy.relays.rosbridge import RosbridgeLink, Subscription
 from lingbot_policy.relays.wire import IMAGE, PairWire, relay_wire
-from lingbot_policy.robot import load_robot
 
 WATCH_S = 0.1
 
 
 @dataclass(frozen=True)
 class RelayRosbridgeParameters:
-    robot: str = param('', 'Name of a file in robot_configs without .yaml, or a path.')
-    vendor_namespace: str = param('', "Prefix of the robot's own topics.")
-    host: str = param('', "Host of the robot's rosbridge_server.")
     port: int = param(9090, 'Port of rosbridge_server.', bounds=(1, 65535))
-    max_command_age_s: float = param(
-        0.1, 'Oldest command passed on, and oldest state to pass it on, s.', bounds=(0.01, 1.0)
-    )
-    silence_s: float = param(
-        0.5, 'Silence after which the link counts as lost, s.', bounds=(0.05, 5.0)
-    )
-    max_offset_s: float = param(
-        0.02, "Largest offset of the robot's clock, s.", bounds=(0.001, 1.0)
-    )
     call_timeout_s: float = param(2.0, 'Patience with a service, s.', bounds=(0.1, 10.0))
-    autostart: bool = param(True, 'Configure and activate at start.')
 
 
 class RelayRosbridge(LifecycleNode):
@@ -59,15 +44,13 @@ class RelayRosbridge(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__('relay_rosbridge')
-        self._p = declare(self, RelayRosbridgeParameters)
+        self._p = declare(self, RelayParameters)
+        self._bridge = declare(self, RelayRosbridgeParameters)
 
     @transition
     def on_configure(self, state) -> None:
-        p = self._p
-        self._robot = load_robot(p.robot).with_vendor_namespace(p.vendor_namespace)
+        self._robot = self._p.checked_robot()
         self._ros1, self._carried = ros1_side(self._robot)
-        if not p.host:
-            raise ValueError("parameter host: found '', expected the robot's address")
         for name, camera in self._robot.cameras.items():
             if camera.type != IMAGE:
                 raise ValueError(
@@ -83,11 +66,7 @@ class RelayRosbridge(LifecycleNode):
         p = self._p
         self._counts: Counter[str] = Counter()
         self._offset = ClockOffset(window=10)
-        self._gate = LinkGate(
-            pause_ns=round(p.max_command_age_s * 1e9),
-            silence_ns=round(p.silence_s * 1e9),
-            max_offset_ns=round(p.max_offset_s * 1e9),
-        )
+        self._gate = p.gate()
         self._heard_ns = time.monotonic_ns()
         self._orders: dict[str, StampOrder] = {}
         self._sides: dict[int, Stamped] = {}
@@ -112,7 +91,7 @@ class RelayRosbridge(LifecycleNode):
             {topic.topic: topic.type for _, topic in told},
             self._on_loss,
         )
-        self._link.start(p.host, p.port)
+        self._link.start(p.host, self._bridge.port)
         self._watch_timer = self.create_timer(WATCH_S, self._watch)
         self._diagnostics = Diagnostics(self, 'link', self._robot.name, self._report)
 
@@ -219,7 +198,7 @@ class RelayRosbridge(LifecycleNode):
             return
         try:
             response = self._link.call(
-                kuavo.ARM_MODE_SERVICE, {'control_mode': mode}, self._p.call_timeout_s
+                kuavo.ARM_MODE_SERVICE, {'control_mode': mode}, self._bridge.call_timeout_s
             )
         except ConnectionError as error:
             raise ValueError(str(error)) from error
@@ -274,7 +253,7 @@ class RelayRosbridge(LifecycleNode):
             values |= {f'{topic} {name}': count for name, count in order.counts.items()}
         values['commands refused'] = self._topics.refused
         if not link.is_connected:
-            return ERROR, f'not connected to {self._p.host}:{self._p.port}', values
+            return ERROR, f'not connected to {self._p.host}:{self._bridge.port}', values
         if not self._carried:
             return OK, 'cameras only', values
         if trouble := gate.trouble(time.monotonic_ns()):

@@ -1,8 +1,9 @@
 # Copyright 2026 The LingBot deployment authors
 # SPDX-License-Identifier: Apache-2.0
-"""What both relays have on the ROS 2 side: states and images out, commands and a switch in."""
+"""What both relays have: parameters, a gate, and the ROS 2 side with its enabling service."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 import time
 
@@ -13,10 +14,47 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from lingbot_policy.decode import stamp_ns
+from lingbot_policy.nodes.parameters import param
 from lingbot_policy.nodes.qos import qos
-from lingbot_policy.relays.commands import CommandSlot
+from lingbot_policy.relays.commands import CommandSlot, LinkGate
 from lingbot_policy.relays.wire import PairWire, RelayWire
-from lingbot_policy.robot import Robot
+from lingbot_policy.robot import load_robot, Robot
+
+
+@dataclass(frozen=True)
+class RelayParameters:
+    robot: str = param('', 'Name of a file in robot_configs without .yaml, or a path.')
+    vendor_namespace: str = param('', "Prefix of the robot's own topics.")
+    host: str = param('', "Address of the robot's own computer.")
+    max_command_age_s: float = param(
+        0.1, 'Oldest command passed on, and oldest state to pass it on, s.', bounds=(0.01, 1.0)
+    )
+    silence_s: float = param(
+        0.5, 'Silence after which the link counts as lost, s.', bounds=(0.05, 5.0)
+    )
+    max_offset_s: float = param(
+        0.02, "Largest offset of the robot's clock, s.", bounds=(0.001, 1.0)
+    )
+    autostart: bool = param(True, 'Configure and activate at start.')
+
+    def checked_robot(self) -> Robot:
+        """
+        Return the robot, in the vendor's namespace.
+
+        :raises ValueError: a file that is not sound, or no host to reach it.
+        """
+        robot = load_robot(self.robot).with_vendor_namespace(self.vendor_namespace)
+        if not self.host:
+            raise ValueError("parameter host: found '', expected the robot's address")
+        return robot
+
+    def gate(self) -> LinkGate:
+        """Return a gate for commands, closed."""
+        return LinkGate(
+            pause_ns=round(self.max_command_age_s * 1e9),
+            silence_ns=round(self.silence_s * 1e9),
+            max_offset_ns=round(self.max_offset_s * 1e9),
+        )
 
 
 class RelayTopics:

@@ -15,34 +15,20 @@ from lingbot_policy.nodes.command_thread import CommandThread
 from lingbot_policy.nodes.diagnostics import Diagnostics, ERROR, OK, Report, WARN
 from lingbot_policy.nodes.lifecycle import fail, run, transition
 from lingbot_policy.nodes.parameters import declare, param
-from lingbot_policy.nodes.relay_topics import RelayTopics
-from lingbot_policy.relays.commands import LinkGate
+from lingbot_policy.nodes.relay_topics import RelayParameters, RelayTopics
 from lingbot_policy.relays.qinglong import command_frame, HAND_UNIT, JOINTS, PORT, StateFrame
 from lingbot_policy.relays.udp_state import StateReceiver
 from lingbot_policy.relays.wire import ENABLE, relay_wire
-from lingbot_policy.robot import load_robot
 
 LARGEST_DATAGRAM = 65535
 RECEIVE_TIMEOUT_S = 0.1
+FEWEST = 2  # commands in the time for which each is sent again: else it pauses between them
 
 
 @dataclass(frozen=True)
 class RelayUdpParameters:
-    robot: str = param('', 'Name of a file in robot_configs without .yaml, or a path.')
-    vendor_namespace: str = param('', "Prefix of the robot's own topics.")
-    host: str = param('', 'Host of the manipulation SDK on the robot.')
     port: int = param(PORT, 'Port of the manipulation SDK.', bounds=(1, 65535))
-    max_command_age_s: float = param(
-        0.1, 'Oldest command sent, and oldest state to send it on, s.', bounds=(0.01, 1.0)
-    )
-    silence_s: float = param(
-        0.5, 'Silence after which the link counts as lost, s.', bounds=(0.05, 5.0)
-    )
-    max_offset_s: float = param(
-        0.02, "Largest offset of the robot's clock, s.", bounds=(0.001, 1.0)
-    )
     filter_level: int = param(2, "The robot's own smoothing: 0 strongest, 5 none.", bounds=(0, 5))
-    autostart: bool = param(True, 'Configure and activate at start.')
 
 
 class RelayUdp(LifecycleNode):
@@ -50,22 +36,26 @@ class RelayUdp(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__('relay_udp')
-        self._p = declare(self, RelayUdpParameters)
+        self._p = declare(self, RelayParameters)
+        self._sdk = declare(self, RelayUdpParameters)
 
     @transition
     def on_configure(self, state) -> None:
-        p = self._p
-        self._robot = load_robot(p.robot).with_vendor_namespace(p.vendor_namespace)
+        self._robot = self._p.checked_robot()
         if self._robot.file.link != 'udp':
             raise ValueError(
                 f'{self._robot.path}: link: found {self._robot.file.link}, expected udp'
             )
-        if not p.host:
-            raise ValueError("parameter host: found '', expected the robot's address")
         # The SDK moves fingers, in degrees; grippers in mm have ROS 1 topics (relay_rosbridge).
         has_hands = self._robot.file.grippers['left'].state.unit == HAND_UNIT
         carried = ('arms', 'grippers') if has_hands else ('arms',)
         self._wire = relay_wire(self._robot, carried, JOINTS, HAND_UNIT)
+        for pair in filter(None, (self._wire.joint_commands, self._wire.gripper_commands)):
+            if pair.rate_hz * self._p.max_command_age_s < FEWEST:
+                raise ValueError(
+                    f'parameter max_command_age_s: found {self._p.max_command_age_s:g}, expected '
+                    f'{FEWEST} commands of {pair.topic} in it, at {pair.rate_hz:g} Hz'
+                )
 
     @transition
     def on_activate(self, state) -> None:
@@ -74,15 +64,11 @@ class RelayUdp(LifecycleNode):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(RECEIVE_TIMEOUT_S)
         try:
-            self._socket.connect((p.host, p.port))  # takes datagrams of this peer only
+            self._socket.connect((p.host, self._sdk.port))  # takes datagrams of this peer only
         except OSError as error:
             self._socket.close()
             raise ValueError(f'parameter host: {p.host!r}: {error}') from error
-        self._gate = LinkGate(
-            pause_ns=round(p.max_command_age_s * 1e9),
-            silence_ns=round(p.silence_s * 1e9),
-            max_offset_ns=round(p.max_offset_s * 1e9),
-        )
+        self._gate = p.gate()
         joints = self._wire.joint_states
         self._receiver = StateReceiver(
             self._gate, round(1e9 / joints.rate_hz), round(p.silence_s * 1e9)
@@ -106,7 +92,7 @@ class RelayUdp(LifecycleNode):
     def on_deactivate(self, state) -> None:
         self._gate.disable('deactivated')
         self._sender.stop()
-        self._put(command_frame(None, None, self._p.filter_level))
+        self._put(command_frame(None, None, self._sdk.filter_level))
         self._stop.set()
         self._listener.join(timeout=2.0)
         self._socket.close()
@@ -140,7 +126,7 @@ class RelayUdp(LifecycleNode):
             grippers = self._topics.fresh('gripper_commands', now_ns)
         kind = 'idle frames' if arms is None and grippers is None else 'command frames'
         self._counts[kind] += 1
-        self._put(command_frame(arms, grippers, self._p.filter_level))
+        self._put(command_frame(arms, grippers, self._sdk.filter_level))
 
     def _put(self, frame: bytes) -> None:
         try:

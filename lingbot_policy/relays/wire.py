@@ -123,14 +123,18 @@ def _grippers(robot: Robot, key: str, is_state: bool, unit: str) -> PairWire:
     grippers = [robot.file.grippers[side] for side in SIDES]
     ends = [gripper.state if is_state else gripper.command for gripper in grippers]
     topics = robot.file.state_topics if is_state else robot.file.command_topics
-    topic = _topic(robot, key, topics, [end.source if is_state else end.target for end in ends])
+    found = [end.source if is_state else end.target for end in ends]
+    topic = _topic(robot, key, topics, found)
     names = tuple(topic.names)
     places = [place for end in ends for place in _places(end, names)]
     _expect(robot, f'{key}: index', places, [0, 1], 'left, then right')
     _expect(robot, f'{key}: names', len(names) or 2, 2, 'one name for each value')
     _check(robot, key, ends, (unit,))
     scale = np.array([[end.closed, end.open] for end in ends], dtype=float)
-    rate_hz = topic.rate_hz if is_state else robot.file.command_rate_hz
+    if is_state:
+        rate_hz = topic.rate_hz
+    else:
+        rate_hz = robot.file.command_rate_hz / robot.ticks_between(found[0])
     joints = tuple(gripper.joint for gripper in grippers)
     lower, upper = scale.min(axis=1), scale.max(axis=1)
     return PairWire(robot.topic(topic.topic), names, joints, lower, upper, rate_hz)

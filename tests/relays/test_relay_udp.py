@@ -11,6 +11,10 @@ import time
 import numpy as np
 import pytest
 
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from lingbot_policy.nodes.lifecycle import NOT_STARTED
+
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(300)]
 ARMS = [0.05 * n for n in range(14)]
 
@@ -195,3 +199,12 @@ def test_a_clock_50_ms_off_is_refused_and_at_the_end_the_arms_are_given_back(
         relay.terminate()
         assert relay.wait(timeout=60) == 0
     assert qinglong.modes()[-1] == (0, 2, 0, 0, 0, 0)
+
+
+def test_a_hand_that_hears_of_commands_more_rarely_than_they_last_is_refused(
+    start_relay, qinglong, qinglong_like, capfd
+):
+    qinglong_like['command_topics']['grippers']['max_rate_hz'] = 5
+    refused = start_relay('relay_udp', qinglong_like, host='127.0.0.1', port=qinglong.port)
+    assert refused.wait(timeout=90) == NOT_STARTED
+    assert '2 commands of /relay/gripper_commands in it, at 5 Hz' in capfd.readouterr().err
