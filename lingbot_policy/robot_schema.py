@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, model_validator
 from lingbot_policy.wire_schema import (
     BodyTopic,
     CommandTopic,
+    FaultTopic,
     Finite,
     GripperReading,
     GripperWriting,
@@ -311,6 +312,7 @@ class RobotFile(Strict):
     interpolation: Literal['stack', 'vendor'] = 'stack'
     state_topics: dict[str, StateTopic]
     command_topics: dict[str, CommandTopic]
+    fault_topics: dict[str, FaultTopic] = {}
     arms: dict[Sides, Arm]
     grippers: dict[Sides, Gripper]
     body: dict[str, BodyGroup] = {}

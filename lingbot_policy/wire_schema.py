@@ -51,6 +51,19 @@ class StateTopic(Strict):
     qos: Qos = 'sensor'
 
 
+class FaultTopic(Strict):
+    """
+    One topic on which the robot reports faults of its drives.
+
+    Every number of ``field`` equals ``healthy`` as long as there is none.
+    """
+
+    topic: TopicName
+    type: MessageType
+    field: FieldPath
+    healthy: int = 0
+
+
 class CommandTopic(Strict):
     """
     One topic the robot takes commands on, or the name of an action.

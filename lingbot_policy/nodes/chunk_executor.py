@@ -22,7 +22,12 @@ from lingbot_policy.confirmations import require_confirmed
 from lingbot_policy.contract import parse_contract
 from lingbot_policy.decode import chunk_from_msg
 from lingbot_policy.execution import Execution, ExecutionLimits, Mode, Tick
-from lingbot_policy.nodes.command_thread import ask_for_realtime, CommandThread
+from lingbot_policy.interlocks import StampOffsets
+from lingbot_policy.nodes.command_thread import (
+    ask_for_realtime,
+    CommandThread,
+    lock_memory,
+)
 from lingbot_policy.nodes.command_topics import CommandTopics
 from lingbot_policy.nodes.diagnostics import Diagnostics, OK, WARN
 from lingbot_policy.nodes.encode import command_encoders, time_msg
@@ -36,6 +41,7 @@ from lingbot_policy.nodes.executor_messages import (
 )
 from lingbot_policy.nodes.executor_parameters import ChunkExecutorParameters
 from lingbot_policy.nodes.graph import require_simulated
+from lingbot_policy.nodes.interlock_topics import InterlockTopics
 from lingbot_policy.nodes.lifecycle import fail, run, transition
 from lingbot_policy.nodes.parameters import declare
 from lingbot_policy.nodes.qos import qos
@@ -87,6 +93,8 @@ class ChunkExecutor(LifecycleNode):
         self._commands: CommandTopics | None = None
         if not self._p.shadow:
             self._commands = CommandTopics(self, self._robot, self._encoders, self._on_other)
+        self._offsets = StampOffsets(self._robot)
+        self._interlocks = InterlockTopics(self, self._robot, self._p, self._on_drive_fault)
         self._streams = RobotStreams(self, self._robot, self._on_state, None)
         self._own_subscriptions = [
             self.create_subscription(
@@ -118,6 +126,7 @@ class ChunkExecutor(LifecycleNode):
         self._say(None, self._execution.mode, time.monotonic_ns())  # no tick may have said it
         self._events.wait_for_all_acked(ACKNOWLEDGED)
         self._streams.destroy()
+        self._interlocks.destroy()
         for subscription in self._own_subscriptions:
             self.destroy_subscription(subscription)
         for service in self._own_services:
@@ -133,7 +142,13 @@ class ChunkExecutor(LifecycleNode):
 
     def _on_state(self, key: str, slots, values, stamp_ns: int, arrival_ns: int) -> None:
         with self._lock:
+            self._offsets.note(key, stamp_ns, arrival_ns)
             self._execution.measure(slots, values, time.monotonic_ns())
+
+    def _on_drive_fault(self, topic: str, text: str) -> None:
+        with self._lock:
+            if not self._execution.gate.stop_reason:
+                self._execution.stop(f'drive_fault: {topic}: {text}')
 
     def _on_chunk(self, msg: ActionChunkMsg) -> None:
         try:
@@ -218,18 +233,27 @@ class ChunkExecutor(LifecycleNode):
 
     def _answer(self, response, act, message: str) -> Trigger.Response:
         try:
-            act()
-            response.success, response.message = True, message
+            detail = act()
+            response.success, response.message = (
+                True,
+                f'{message}; {detail}' if detail else message,
+            )
         except ValueError as error:
             response.success, response.message = False, str(error)
         self.get_logger().info(response.message)
         return response
 
-    def _arm(self) -> None:
+    def _arm(self) -> str:
         if not self._p.shadow:
             self._require_permission()
+        now_ns = time.monotonic_ns()
+        if problem := self._interlocks.hold_reason(now_ns):
+            raise ValueError(f'{problem}; start the recording first')
         with self._lock:
-            self._execution.arm(time.monotonic_ns())
+            self._offsets.require_true()
+            guarded = self._execution.gate.guard_space(self._p.simulation)
+            self._execution.arm(now_ns)
+        return guarded
 
     def _require_permission(self) -> None:
         p = self._p
@@ -245,8 +269,11 @@ class ChunkExecutor(LifecycleNode):
             self._execution.stop(reason)
 
     def _clear_stop(self) -> None:
+        now_ns = time.monotonic_ns()
+        if problem := self._interlocks.stop_reason(now_ns):
+            raise ValueError(f'{problem}; release the button first')
         with self._lock:
-            self._execution.clear_stop(time.monotonic_ns())
+            self._execution.clear_stop(now_ns)
 
     def _brake_and_disarm(self, reason: str) -> None:
         """Let the command thread brake along the acceleration limit, then fall silent."""
@@ -265,6 +292,7 @@ class ChunkExecutor(LifecycleNode):
                 self._clock_watch.check(ros_ns, now_ns)
             except ClockStepped as error:
                 self._execution.hold(str(error))
+            self._obey_interlocks(now_ns)
             before = self._execution.mode
             tick = self._execution.tick(ros_ns, now_ns, self._thread.late_ns)
             state = self._execution.state
@@ -275,6 +303,13 @@ class ChunkExecutor(LifecycleNode):
             self._executed.publish(executed_msg(tick, state, self._robot.joints, stamp))
             self._reactions[tick.decision.reaction] += 1
         self._say(tick, before, now_ns)
+
+    def _obey_interlocks(self, now_ns: int) -> None:
+        if reason := self._interlocks.stop_reason(now_ns):
+            if not self._execution.gate.stop_reason:
+                self._execution.stop(reason)
+        elif reason := self._interlocks.hold_reason(now_ns):
+            self._execution.hold(reason)
 
     def _say(self, tick: Tick | None, before: Mode, now_ns: int) -> None:
         """Publish every change of state, and clamps at most once a second."""
@@ -327,6 +362,7 @@ class ChunkExecutor(LifecycleNode):
 
 def main() -> int:
     ask_for_realtime()
+    lock_memory()
     return run(ChunkExecutor)
 
 

@@ -36,4 +36,13 @@ class ChunkExecutorParameters:
     max_chunk_age_s: float = param(
         10.0, 'Oldest observation of the chunk in execution, s.', bounds=(0.1, 60.0)
     )
+    estop_topic: str = param(
+        '', 'A std_msgs/Bool which says again and again whether the stop button is pressed.'
+    )
+    estop_max_age_s: float = param(
+        1.0, 'Stop after so long without a word of the button, s.', bounds=(0.05, 10.0)
+    )
+    needs_recorder: bool = param(
+        False, 'Hold while nothing is recorded, as in trials whose evidence must be whole.'
+    )
     autostart: bool = param(True, 'Configure and activate at start.')

@@ -24,6 +24,7 @@ from lingbot_policy.nodes.encode import message_type
 from lingbot_policy.robot import Robot
 
 QUEUE_S = 2.0
+FAULTS_HZ = 200.0  # as often as a driver may repeat them
 OWN_TOPICS = {
     'action_chunk': 'lingbot_msgs/msg/ActionChunk',
     'executed_command': 'lingbot_msgs/msg/ExecutedCommand',
@@ -102,6 +103,7 @@ def _bound_topics(node: Node, robot: Robot) -> dict[str, tuple[str, float]]:
         for t in file.command_topics.values()
         if '/msg/' in t.type  # an action's goals are calls of a service, and on no topic
     ]
+    vendor += [(t.topic, t.type, FAULTS_HZ) for t in file.fault_topics.values()]
     for camera in robot.cameras.values():
         names = [camera.topic, *camera.aliases, camera.right_topic]
         vendor += [(name, camera.type, camera.fps) for name in names if name is not None]
