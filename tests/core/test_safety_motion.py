@@ -183,6 +183,21 @@ def test_a_plan_which_leaps_is_caught_up_with_and_not_overshot(robot):
         assert is_met[first[joint] : ends, joint].all()
 
 
+def test_a_leap_onto_a_plan_which_turns_back_is_not_overshot(robot):
+    """A sway at 30 % of the limits, joined 0.3 s late: it may brake while it is caught up with."""
+    rate, pulse = robot.file.command_rate_hz, np.pi
+    limits = np.minimum(robot.max_velocity / pulse, robot.max_acceleration / pulse**2)
+    size = 0.3 * np.minimum(limits, 0.5 * (robot.upper - robot.lower))
+    middle, seconds = 0.5 * (robot.lower + robot.upper), np.arange(round(4 * rate)) / rate
+    for phase in np.linspace(0, 2 * np.pi, 8, endpoint=False):
+        plan = np.sin(pulse * seconds + phase) - np.sin(phase)
+        targets = middle + np.outer(np.where(seconds < 0.3, 0.0, plan), size)
+        behind = targets - track(robot, targets)
+        side = np.sign(behind[round(0.3 * rate) + 1])
+        assert (behind * side >= -1e-3).all()
+        np.testing.assert_allclose(behind[round(1.5 * rate) :], 0.0, atol=1e-9)
+
+
 def test_noise_faster_than_the_joints_does_not_build_up(robot):
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(800, robot.dof)) * 0.2 * robot.step_limit
