@@ -38,7 +38,8 @@ class Trajectory:
         self._samples = samples
         self._knots = knots
         self._bisected = knots.tolist()
-        self._per_length = (1.0 / lengths[:, 0]).tolist()
+        self._scales = 1.0 / lengths[:, 0]
+        self._per_length = self._scales.tolist()
 
     def at(self, place: float) -> tuple[np.ndarray, np.ndarray]:
         """Return positions (dof,) and velocities (dof,), the latter per unit of the knots."""
@@ -54,12 +55,16 @@ class Trajectory:
 
     def sampled(self, places: np.ndarray) -> np.ndarray:
         """Return the positions at many places, shape (places, dof)."""
-        places = np.clip(places, self.first, self.last)
+        places = np.minimum(np.maximum(places, self.first), self.last)
         piece = np.searchsorted(self._knots, places, side='right') - 1
         piece = np.minimum(piece, len(self._per_length) - 1)
-        u = (places - self._knots[piece]) / np.diff(self._knots)[piece]
-        powers = np.stack([np.ones_like(u), u, u * u, u * u * u], axis=1)
-        return np.einsum('np,npd->nd', powers, self._pieces[piece])
+        u = (places - self._knots[piece]) * self._scales[piece]
+        powers = np.empty((len(u), 1, 4))
+        powers[:, 0, 0] = 1.0
+        powers[:, 0, 1] = u
+        powers[:, 0, 2] = square = u * u
+        powers[:, 0, 3] = square * u
+        return (powers @ self._pieces[piece])[:, 0]
 
 
 def _tangents(
