@@ -14,7 +14,7 @@ import numpy as np
 from lingbot_policy.robot import Robot
 
 # A plan which is caught up with may itself brake with the other half of the acceleration. With all
-# of it, leaps onto a sway at 30 % of the limits were overshot by up to 0.02 rad; with half by none.
+# of it, leaps onto a sway at 30 % of the limits were overshot by up to 0.02 rad.
 CATCH_UP_SHARE = 0.5
 NEGLIGIBLE = 1e-11  # rad in one tick; smaller steps are rounding
 
