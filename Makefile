@@ -36,7 +36,7 @@ READY := sourced-ros
 RUN := . .venv/ros/local_setup.sh && $(IN_VENV)
 endif
 
-.PHONY: help demo test bench lint format setup install-ros sourced-ros environment clean
+.PHONY: help demo test faults bench lint format setup install-ros sourced-ros environment clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -49,6 +49,10 @@ demo: $(READY)  ## Run the demonstration in simulation
 test: lint  ## Run the linter and all tests
 	@$(RUN) python tests/vendor_msgs/install.py
 	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)
+
+faults: $(READY)  ## Run the fault matrix and write docs/fault_matrix.md
+	@$(RUN) python tests/vendor_msgs/install.py
+	@$(RUN) OMP_NUM_THREADS=1 python -m tests.faults.table $(ARGS)
 
 bench: $(READY)  ## Measure how long the model takes on this machine's CPU, and how exact it is
 	@$(RUN) python -m benchmarks.inference --size mid --paths model,eager,compiled $(ARGS)

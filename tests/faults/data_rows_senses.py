@@ -63,7 +63,7 @@ def wrist_camera_never_came(rig: Rig) -> None:
     rig.run(0.5)
 
 
-@data_row('goes on', 'the head camera stays away for 0.4 s')
+@data_row('goes on', 'a wrist camera stays away for 0.15 s')
 def camera_pause(rig: Rig) -> None:
     rig.fault(silent={'right_wrist'})
     rig.run(0.15)
@@ -72,7 +72,7 @@ def camera_pause(rig: Rig) -> None:
 
 
 @data_row(
-    'no chunk, brake, hold, resume',
+    'brake, no chunk, hold, resume',
     'the ROS clock steps back by 2 s',
     'the ROS clock stepped by -2',
 )
@@ -82,7 +82,7 @@ def clock_steps_back(rig: Rig) -> None:
 
 
 @data_row(
-    'no chunk, brake, hold, resume',
+    'brake, no chunk, hold, resume',
     'the ROS clock steps forward by 2 s',
     'the ROS clock stepped by +2',
 )

@@ -180,19 +180,19 @@ class Rig:
         """Let one period pass, and ``late_s`` more in which the executor does not run."""
         passed_ns = self._tick_ns + round(late_s * S)
         self.now_ns += passed_ns
-        mode, speed = self.execution.mode, self.execution.chunks.speed
+        self._sense()
+        self._deliver()
+        self._execute()
+        mode = self.execution.mode
         self.sway.go_on(
             self.now_ns,
-            speed * passed_ns / S,
+            self.execution.chunks.speed * passed_ns / S,
             mode is Mode.MOVING,
             mode in (Mode.HOLDING, Mode.MOVING),
         )
-        self._sense()
         if self.policy_runs and self.now_ns >= self._infer_at_ns:
             self._infer_at_ns = self.now_ns + round(max(self.period_s, self.latency_s) * S)
             self._infer()
-        self._deliver()
-        self._execute()
 
     def offer(self, chunk: ActionChunk, is_spoiled: bool = False) -> None:
         """Give the executor a chunk now, by way of its message; a spoiled one is the fault."""
@@ -280,7 +280,7 @@ class Rig:
             self.note('no chunk', f'{type(error).__name__}: {error}')
             return
         self._seen_frame_ns = t_ref_ns
-        self.sway.set_off()
+        self.sway.set_off(t_ref_ns - ROS - self.ros_offset_ns, self.now_ns)
         msg = chunk_to_msg(self.chunk(t_ref_ns), self.robot.joints, self.ros_ns)
         spoil, is_spoiled = self.spoil_chunk, self.spoil_chunk is not None
         msg = (spoil(msg) or msg) if spoil else msg
@@ -323,6 +323,10 @@ class Rig:
             self.note('resume', self.execution.reason)
         self._reaction = tick.decision.reaction
         positions, stamp = tick.decision.positions.copy(), time_msg(self.ros_ns)
-        messages = {k: encoder.encode(positions, stamp) for k, encoder in self._commands.items()}
+        messages = {
+            key: encoder.encode(positions, stamp)
+            for key, encoder in self._commands.items()
+            if len(self.sent) % self.robot.ticks_between(key) == 0
+        }
         self.sent.append(Sent(self.now_ns, positions))
         self.witness.see(positions, messages, self.now_ns)

@@ -65,6 +65,7 @@ class Row:
 
 
 DATA_ROWS: list[Row] = []
+PROCESS_ROWS: list[Row] = []
 robot_of = cache(load_robot)
 
 
@@ -127,11 +128,18 @@ def _judge(start: Rig, act: Callable[[Rig], None], expected: str, reason: str) -
     if expected.startswith('reject') and ',' not in expected:
         problems += _traces(rig, start, act)
     ends_still = {'hold', 'stop', 'disarm', NO_MOTION} & set(expected.split(', '))
-    if ends_still and rig.sent and rig.sent[-1].now_ns == rig.now_ns and moves[-2:].any():
+    if (
+        ends_still
+        and 'resume' not in expected
+        and rig.sent
+        and rig.sent[-1].now_ns == rig.now_ns
+        and moves[-2:].any()
+    ):
         problems.append('joints are still commanded to move')
+    reacts = [happening for happening in after if happening.reaction != 'no chunk'] or after
     return Outcome(
         seen,
-        (after[0].now_ns - rig.fault_ns) * 1e-6 if after else np.nan,
+        (reacts[0].now_ns - rig.fault_ns) * 1e-6 if reacts else np.nan,
         int(moves.sum()),
         float(np.abs(path - path[0]).max()) if len(path) else 0.0,
         rig.witness.outside,

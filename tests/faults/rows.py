@@ -4,9 +4,11 @@
 
 from importlib import import_module
 
-from tests.faults.row import DATA_ROWS
+from tests.faults.row import DATA_ROWS, PROCESS_ROWS
 
 for _family in ('chunks', 'robot', 'senses', 'operator'):
     import_module(f'tests.faults.data_rows_{_family}')
+for _family in ('shared', 'alone'):
+    import_module(f'tests.faults.process_rows_{_family}')
 
-__all__ = ['DATA_ROWS']
+__all__ = ['DATA_ROWS', 'PROCESS_ROWS']

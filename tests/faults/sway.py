@@ -37,10 +37,15 @@ class Sway:
         self._passes = False
         self._track: deque[tuple[int, float, float]] = deque([(0, 0.0, 0.0)], maxlen=1000)
 
-    def set_off(self) -> None:
-        """Begin from rest, unless it is on its way."""
-        if not self._passes:
-            self._passes, self._idle_s = True, 0.0
+    def set_off(self, since_ns: int, now_ns: int) -> None:
+        """Begin from rest, as seen at ``since_ns``, unless it is on its way."""
+        if self._passes:
+            return
+        passed_s = (now_ns - since_ns) / S
+        self._passes, self._idle_s = True, 0.0
+        self._phase_s += float(_way(0.0, np.float64(passed_s)))
+        self._pace = min(1.0, passed_s / SET_OFF_S)
+        self._track[-1] = (now_ns, self._phase_s, self._pace)
 
     def go_on(self, now_ns: int, passed_s: float, is_moving: bool, may_move: bool) -> None:
         """Let ``passed_s`` of it pass until ``now_ns``."""

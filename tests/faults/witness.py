@@ -21,9 +21,13 @@ GRIPPER_RAMP_S = 0.1  # a gripper may reach its full speed in this time
 
 
 class Witness:
-    """Counts commands outside limits in :attr:`outside`, by what they broke."""
+    """
+    Counts commands outside limits in :attr:`outside`, by what they broke.
 
-    def __init__(self, robot: Robot) -> None:
+    :param may_miss: it hears them over a network: across a gap it judges no velocity.
+    """
+
+    def __init__(self, robot: Robot, may_miss: bool = False) -> None:
         file = _read(robot.text)
         self._period_s = 1.0 / file['command_rate_hz']
         self._low = _vector(file, 'lower', 0.0)
@@ -37,9 +41,11 @@ class Witness:
             arm_speed = np.minimum(self._speed, most / self._period_s)
             self._speed = np.where(is_gripper, self._speed, arm_speed)
         self._wires = {key: WireLimits(robot, key) for key in robot.file.command_topics}
-        self._last: np.ndarray | None = None
-        self._velocity = np.zeros(len(self._low))
+        self._gap_ns = 1.5e9 * self._period_s if may_miss else np.inf
         self._counts: Counter[str] = Counter()
+        self.begin()
+        if may_miss:
+            self._velocity = None  # it may begin to look in motion
 
     @property
     def outside(self) -> dict[str, int]:
@@ -49,8 +55,9 @@ class Witness:
 
     def begin(self) -> None:
         """Forget the last command: after silence a motion begins at rest, anywhere."""
-        self._last = None
-        self._velocity = np.zeros(len(self._low))
+        self._last: np.ndarray | None = None
+        self._last_ns = 0
+        self._velocity: np.ndarray | None = np.zeros(len(self._low))
 
     def see(self, positions: np.ndarray, messages: Mapping[str, Any], sent_ns: int) -> None:
         """Judge one command: internal ``positions`` (dof,), and what was sent on each topic."""
@@ -61,18 +68,22 @@ class Witness:
             return
         inside = (positions >= self._low - 1e-9) & (positions <= self._high + 1e-9)
         self._counts.update({'position': 1} if not inside.all() else {})
-        if self._last is None:
-            self._last = positions
+        last, self._last = self._last, positions
+        gap_ns, self._last_ns = sent_ns - self._last_ns, sent_ns
+        if last is None:
             return
-        velocity = (positions - self._last) / self._period_s
+        velocity = (positions - last) / self._period_s
+        before, self._velocity = self._velocity, velocity
+        if gap_ns > self._gap_ns:
+            self._velocity = None
+            return
         if (np.abs(velocity) > self._speed * (1 + 1e-6)).any():
             self._counts['velocity'] += 1
-        change = np.abs(velocity - self._velocity) / self._period_s
-        # At the end of its range a joint stands, however fast it came.
-        at_end = (positions <= self._low + 1e-9) | (positions >= self._high - 1e-9)
-        if (np.where(at_end, 0.0, change) > self._surge * (1 + 1e-6) + 1e-6).any():
+        if before is None:
+            return
+        change = np.abs(velocity - before) / self._period_s
+        if (change > self._surge * (1 + 1e-6) + 1e-6).any():
             self._counts['acceleration'] += 1
-        self._last, self._velocity = positions, velocity
 
 
 @cache

@@ -1,0 +1,171 @@
+# Copyright 2026 The LingBot deployment authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Runs the fault matrix, prints it, and writes docs/fault_matrix.md (``make faults``).
+
+Exit code 1 if any row differs from what is expected.
+"""
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from lingbot_policy.robot import robot_names
+from tests.faults.row import Outcome, robot_of, Row
+from tests.faults.rows import DATA_ROWS, PROCESS_ROWS
+
+PAGE = Path(__file__).parents[2] / 'docs' / 'fault_matrix.md'
+HEAD = ('fault', 'robots', 'expected', 'seen', 'reaction ms', 'moving after', 'way', 'outside')
+
+
+@dataclass
+class Result:
+    """A row on all of its robots: outcomes and problems by robot, and why others have none."""
+
+    row: Row
+    outcomes: dict[str, Outcome]
+    problems: dict[str, list[str]]
+    without: dict[str, str]
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the columns of :data:`HEAD`; ranges run over the robots."""
+        outcomes = list(self.outcomes.values())
+        reason = f' ({self.row.reason})' if self.row.reason else ''
+        ran = len(outcomes)
+        return (
+            self.row.fault,
+            str(ran) if ran else '; '.join(sorted(set(self.without.values()))),
+            self.row.expected + reason,
+            '; '.join(sorted({outcome.seen for outcome in outcomes})),
+            _span((outcome.reaction_ms for outcome in outcomes), '{:.0f}'),
+            _span((outcome.commands for outcome in outcomes), '{:.0f}'),
+            _span((outcome.displacement for outcome in outcomes), '{:.3f}'),
+            str(sum(sum(outcome.outside.values()) for outcome in outcomes)),
+        )
+
+
+def run_row(row: Row, robots: Iterable[str]) -> Result:
+    """Do a row's fault to each robot."""
+    result = Result(row, {}, {}, {})
+    for robot in robots:
+        if why := row.needs(robot_of(robot)):
+            result.without[robot] = why
+            continue
+        outcome = row.run(robot)
+        result.outcomes[robot] = outcome
+        if problems := row.problems(outcome):
+            result.problems[robot] = problems
+    return result
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog='make faults ARGS=...', description=__doc__)
+    parser.add_argument('--data-only', action='store_true', help='no processes, only the core')
+    parser.add_argument('--robots', nargs='+', choices=robot_names(), default=robot_names())
+    parser.add_argument('--rows', nargs='+', default=[''], help='parts of names of rows')
+    chosen = parser.parse_args(arguments)
+    rows = [
+        row
+        for row in [*DATA_ROWS, *([] if chosen.data_only else PROCESS_ROWS)]
+        if any(part.replace('_', ' ') in row.name for part in chosen.rows)
+    ]
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    results = []
+    for row in rows:
+        with console.status(f'{row.name} ({len(results) + 1} of {len(rows)})'):
+            results.append(run_row(row, chosen.robots))
+    console.print(_table(results))
+    wrong = _problems(results)
+    for line in wrong:
+        console.print(line, style='red', markup=False)
+    is_whole = len(rows) == len(DATA_ROWS) + len(PROCESS_ROWS)
+    if is_whole and chosen.robots == robot_names():
+        PAGE.write_text(page(results), encoding='utf-8')
+        console.print(f'written: {PAGE}')
+    console.print(f'{len(results)} rows, {len(wrong)} differ')
+    return 1 if wrong else 0
+
+
+def page(results: list[Result]) -> str:
+    """Return the matrix as a page of the documentation."""
+    parts = [
+        '# Fault matrix',
+        '',
+        'Written by `make faults`; it fails unless every row is as expected. Data rows run the',
+        'core on a fake clock, process rows real processes over DDS on a simulated robot.',
+        'Reaction: from the fault to the first reaction. Moving after: commands after the fault',
+        'which moved a joint. Way: how far one joint was still commanded, rad or strokes of a',
+        'gripper. Outside: commands outside position, velocity, step or acceleration limits, by a',
+        'judge which shares no code with the gate. Ranges run over the robots. `goes on`: motion',
+        'continues, `resume`: it begins again by itself after a hold.',
+        '',
+        f'Hardware of the process rows: {hardware()}.',
+        '',
+    ]
+    for title, rows in (('Data', DATA_ROWS), ('Processes', PROCESS_ROWS)):
+        shown = [result for result in results if result.row in rows]
+        if not shown:
+            continue
+        parts += [f'## {title}', '', _line(HEAD), _line('---' for _ in HEAD)]
+        parts += [_line(result.cells()) for result in shown]
+        parts.append('')
+    without = [(r.row.fault, r.without) for r in results if r.without and r.outcomes]
+    if without:
+        parts += ['## Not every robot', '']
+        parts += [
+            f'- {fault}: {why} ({", ".join(robot for robot in skipped if skipped[robot] == why)})'
+            for fault, skipped in without
+            for why in sorted(set(skipped.values()))
+        ]
+        parts.append('')
+    return '\n'.join(parts)
+
+
+def hardware() -> str:
+    """Return processors and memory of this machine."""
+    names = [
+        line.partition(':')[2].strip()
+        for line in Path('/proc/cpuinfo').read_text().splitlines()
+        if line.startswith('model name')
+    ]
+    memory_gb = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+    return f'{os.cpu_count()} x {names[0] if names else "unknown CPU"}, {memory_gb:.0f} GB'
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table(show_lines=False)
+    for title in HEAD:
+        table.add_column(title)
+    for result in results:
+        table.add_row(*result.cells(), style='red' if result.problems else None)
+    return table
+
+
+def _problems(results: list[Result]) -> list[str]:
+    return [
+        f'{result.row.name}, {robot}: {"; ".join(problems)}'
+        for result in results
+        for robot, problems in result.problems.items()
+    ]
+
+
+def _span(values: Iterable[float], form: str) -> str:
+    known = sorted(value for value in values if value == value)
+    if not known:
+        return '-'
+    low, high = form.format(known[0]), form.format(known[-1])
+    return low if low == high else f'{low} .. {high}'
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f'| {" | ".join(cells)} |'
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
