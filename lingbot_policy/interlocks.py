@@ -51,7 +51,7 @@ class StampOffsets:
 
 
 class Sign:
-    """Something that has to be heard again and again, as a heartbeat; off until it is needed."""
+    """Something that has to be heard again and again, as a heartbeat."""
 
     def __init__(self, name: str, max_age_s: float) -> None:
         self._name = name

@@ -234,10 +234,8 @@ class ChunkExecutor(LifecycleNode):
     def _answer(self, response, act, message: str) -> Trigger.Response:
         try:
             detail = act()
-            response.success, response.message = (
-                True,
-                f'{message}; {detail}' if detail else message,
-            )
+            response.message = f'{message}; {detail}' if detail else message
+            response.success = True
         except ValueError as error:
             response.success, response.message = False, str(error)
         self.get_logger().info(response.message)
@@ -247,6 +245,8 @@ class ChunkExecutor(LifecycleNode):
         if not self._p.shadow:
             self._require_permission()
         now_ns = time.monotonic_ns()
+        if problem := self._interlocks.stop_reason(now_ns):
+            raise ValueError(f'{problem}; see to the button first')
         if problem := self._interlocks.hold_reason(now_ns):
             raise ValueError(f'{problem}; start the recording first')
         with self._lock:
@@ -305,6 +305,8 @@ class ChunkExecutor(LifecycleNode):
         self._say(tick, before, now_ns)
 
     def _obey_interlocks(self, now_ns: int) -> None:
+        if self._execution.mode is Mode.DISARMED:
+            return
         if reason := self._interlocks.stop_reason(now_ns):
             if not self._execution.gate.stop_reason:
                 self._execution.stop(reason)
