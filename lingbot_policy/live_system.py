@@ -8,11 +8,11 @@ from lingbot_policy.contract import parse_contract, PolicyContract
 from lingbot_policy.doctor import Finding, GO, NO_GO, NOTE
 from lingbot_policy.live_facts import BodyFacts, LiveFacts, PolicyFacts
 from lingbot_policy.robot import Robot
+from lingbot_policy.robot_faults import OURS
 from lingbot_policy.robot_schema import BodyGroup
 
-OURS = 'jazzy'
 HAZARD = 'a Jazzy node can crash the nodes of an old Humble robot by discovery alone'
-CHECK = 'check its packages, or link it by zenoh: docs/links.md, native'
+CHECK = 'an operator has to have checked its packages, else zenoh: docs/links.md, native'
 
 
 def domain_finding(robot: Robot, facts: LiveFacts) -> Finding:
@@ -39,9 +39,8 @@ def link_finding(robot: Robot, facts: LiveFacts) -> Finding:
         remedy = 'who else commands the robot beyond it cannot be seen: look there, docs/links.md'
         return Finding('link', NOTE, seen, remedy)
     if facts.older:
-        seen = f'{found}; {", ".join(facts.older)} are of ROS 2 Humble or older'
-        return Finding('link', NOTE, f'{seen}: {HAZARD}', CHECK)
-    if file.ros_distro != OURS:
+        found += f'; {", ".join(facts.older)} are of ROS 2 Humble or older'
+    if facts.older or file.ros_distro != OURS:
         return Finding('link', NOTE, f'{found}: {HAZARD}', CHECK)
     return Finding('link', GO, found)
 

@@ -14,6 +14,7 @@ from typing import Any
 # Parts of a pydantic location which name a type that was tried, and no field.
 _TRIED_TYPES = ('bool', 'int', 'float', 'str', 'tuple[float, ...]', '[key]')
 _SIDES = ('left', 'right')
+OURS = 'jazzy'
 
 
 def field_faults(faults: list[dict]) -> list[str]:
@@ -31,7 +32,14 @@ def field_faults(faults: list[dict]) -> list[str]:
 
 def reference_faults(raw: dict) -> list[str]:
     """Return a line for each name in the file that leads nowhere, and for what is bound twice."""
-    return [*_absent(raw), *_lost(raw), *_joints_twice(raw), *_bound_twice(raw), *_slowed(raw)]
+    return [
+        *_absent(raw),
+        *_lost(raw),
+        *_joints_twice(raw),
+        *_bound_twice(raw),
+        *_slowed(raw),
+        *_unchecked(raw),
+    ]
 
 
 def _line(field: str, tried: list[dict]) -> str:
@@ -101,6 +109,16 @@ def _slowed(raw: dict) -> Iterator[str]:
                 f'command_topics.{key}.max_rate_hz: found {slower!r} on the topic of the {side} '
                 'arm, expected it on topics of grippers alone; arms follow command_rate_hz'
             )
+
+
+def _unchecked(raw: dict) -> Iterator[str]:
+    """A native link to an older ROS holds for checked packages only, which a file cannot know."""
+    distro = raw.get('ros_distro')
+    if raw.get('link') == 'native' and distro != OURS and 'link' not in _list(raw.get('assumed')):
+        yield (
+            f'link: found native for ROS 2 {distro}, expected zenoh; or link in assumed, so that '
+            'an operator answers for the check of docs/links.md'
+        )
 
 
 def _places(binding: dict) -> list[tuple[str, Any]]:

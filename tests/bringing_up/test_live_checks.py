@@ -201,7 +201,7 @@ def test_another_name_of_the_firmware_is_found_by_its_alias(robot_file):
 def test_the_domain_is_the_robots_own_where_native_and_another_behind_a_bridge(
     robot_file, link, hint, verdict, said
 ):
-    robot = robot_file('agilex_cobot_magic', link=link, domain_hint=hint)
+    robot = robot_file('agilex_cobot_magic', link=link, domain_hint=hint, assumed=['link'])
     row = rows(graph(), robot)['domain']
     assert row[0] == verdict
     assert said in row[1]
@@ -218,7 +218,7 @@ def test_the_domain_is_the_robots_own_where_native_and_another_behind_a_bridge(
     ],
 )
 def test_an_old_robot_in_our_domain_is_warned_of(robot_file, link, distro, older, verdict, said):
-    robot = robot_file('agilex_cobot_magic', link=link, ros_distro=distro)
+    robot = robot_file('agilex_cobot_magic', link=link, ros_distro=distro, assumed=['link'])
     found = rows(replace(graph(), older=older), robot)['link']
     assert found[0] == verdict
     assert said in found[1]

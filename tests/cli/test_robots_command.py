@@ -51,7 +51,7 @@ def test_check_names_every_fault_of_every_file(lingbot, tmp_path: Path):
     sound.write_text(text)
     faulty.write_text(
         text.replace('command_rate_hz: 200', 'command_rate_hz: fast').replace(
-            'link: native', 'link: pigeon'
+            'link: zenoh', 'link: pigeon'
         )
     )
     broken.write_text('arms: [unclosed')

@@ -91,6 +91,11 @@ def test_a_slower_topic_is_told_one_command_in_so_many(max_rate_hz, ticks):
     assert slower.ticks_between('left') == 1
 
 
+def test_a_native_link_to_an_older_ros_is_an_operators_to_confirm():
+    text = changed({'ros_distro': 'humble', 'assumed': ['link']})
+    assert parse_robot(text, 'my.yaml').assumed_motion_fields == ('link',)
+
+
 def test_cameras_come_in_the_order_of_the_policy_not_of_the_file(odd):
     assert list(odd.cameras) == ['head', 'right_wrist']
 
@@ -242,6 +247,11 @@ BROKEN = {
     'assumed nothing': (
         {'assumed': ['arms.left.uper']},
         "(file): assumed: found 'arms.left.uper', expected a field of this file",
+    ),
+    'native in the domain of an older ROS': (
+        {'ros_distro': 'humble'},
+        'link: found native for ROS 2 humble, expected zenoh; or link in assumed, so that an '
+        'operator answers for the check of docs/links.md',
     ),
     'arm at another rate': (
         {'command_topics.left.max_rate_hz': 25},

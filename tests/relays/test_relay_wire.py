@@ -127,6 +127,6 @@ def test_the_shipped_qinglong_is_carried_by_its_two_relays_together():
 
 
 def test_a_robot_without_ros_1_is_refused(kuavo_like):
-    kuavo_like['link'] = 'native'
+    kuavo_like.update(link='native', ros_distro='jazzy')
     with pytest.raises(ValueError, match='link: found native, expected one of rosbridge, udp'):
         ros1_side(parse(kuavo_like))
