@@ -7,15 +7,18 @@ A topic where all is well is one row; otherwise each thing that is wrong is a ro
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lingbot_policy.contract import PolicyContract
 from lingbot_policy.doctor import Finding, GO, NO_GO, NOTE
 from lingbot_policy.live_facts import CommandFacts, LiveFacts, TopicFacts
 from lingbot_policy.live_system import (
+    as_simulated,
     body_findings,
     domain_finding,
     link_finding,
     policy_findings,
+    simulation_findings,
 )
 from lingbot_policy.plausible import doubts, twins
 from lingbot_policy.robot import Robot
@@ -31,15 +34,25 @@ OFFSET_REMEDY = (
 
 
 def live_findings(
-    robot: Robot, facts: LiveFacts, executor: str, bundle: PolicyContract | None = None
+    robot: Robot,
+    facts: LiveFacts,
+    executor: str,
+    bundle: PolicyContract | None = None,
+    simulation: bool = False,
 ) -> list[Finding]:
     """
     Return the rows for a robot on the graph.
 
     :param executor: full name of our own executor, which may publish commands, once.
     :param bundle: the contract of the bundle that is to be run, if one was given.
+    :param simulation: expect a simulated robot, with pictures and rates as it reports them.
     """
-    rows = [domain_finding(robot, facts), link_finding(robot, facts)]
+    rows = [*simulation_findings(facts, simulation)]
+    if simulation:
+        robot = as_simulated(robot, facts)
+    else:
+        facts = replace(facts, simulation={})
+        rows += [domain_finding(robot, facts), link_finding(robot, facts)]
     for key, topic in robot.file.state_topics.items():
         rows += _topic(f'state {key}', robot, topic, facts.states[key], facts)
     if doubt := twins(robot, dict(facts.states)):
@@ -72,7 +85,7 @@ def _topic(
     if not rows:
         rows = [*_timing(topic, found)]
         check = _picture if isinstance(topic, Camera) else _joints
-        rows += check(robot, topic, found)
+        rows += check(robot, topic, found, facts)
     if rows:
         return [Finding(f'{piece}: {aspect}', *rest) for aspect, *rest in rows]
     return [Finding(piece, GO, f'{name}: {_summary(topic, found)}')]
@@ -119,17 +132,19 @@ def _timing(topic: StateTopic | Camera, found: TopicFacts) -> Iterator[tuple]:
         yield 'stamps', NO_GO, late, OFFSET_REMEDY
 
 
-def _joints(robot: Robot, topic: StateTopic, found: TopicFacts) -> Iterator[tuple]:
+def _joints(
+    robot: Robot, topic: StateTopic, found: TopicFacts, facts: LiveFacts
+) -> Iterator[tuple]:
     if topic.names and found.names and tuple(found.names) != tuple(topic.names):
         same = sorted(found.names) == sorted(topic.names)
         what = 'the same names in another order' if same else 'other names'
         said = f'{what}: found {list(found.names)}, expected {list(topic.names)}'
         yield 'names', NO_GO, said, 'correct names and index in the file: the order decides'
-    for doubt in doubts(robot, found):
+    for doubt in doubts(robot, found, may_be_zero=bool(facts.simulation)):
         yield doubt.aspect, NO_GO if doubt.is_wrong else NOTE, doubt.found, doubt.remedy
 
 
-def _picture(robot: Robot, camera: Camera, found: TopicFacts) -> Iterator[tuple]:
+def _picture(robot: Robot, camera: Camera, found: TopicFacts, facts: LiveFacts) -> Iterator[tuple]:
     if found.size != (camera.width, camera.height):
         size = 'x'.join(map(str, found.size or ()))
         said = f'{size}, expected {camera.width}x{camera.height}'

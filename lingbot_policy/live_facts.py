@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,8 @@ class LiveFacts:
     The graph of one robot; keys are those of its file.
 
     ``published`` are all topics which somebody publishes. ``older`` are the nodes on the robot's
-    topics which name no hash of their types: those of ROS 2 Humble and before.
+    topics which name no hash of their types: those of ROS 2 Humble and before. ``simulation`` is
+    what a simulated robot reports of itself, empty where there is none.
     """
 
     domain: str
@@ -80,3 +82,4 @@ class LiveFacts:
     older: tuple[str, ...] = ()
     bodies: Mapping[str, BodyFacts] = field(default_factory=dict)
     policy: PolicyFacts = PolicyFacts()
+    simulation: Mapping[str, Any] = field(default_factory=dict)

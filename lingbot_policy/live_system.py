@@ -3,6 +3,7 @@
 """What stands around the topics of a live robot: its domain and link, its body, a policy."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lingbot_policy.contract import parse_contract, PolicyContract
 from lingbot_policy.doctor import Finding, GO, NO_GO, NOTE
@@ -43,6 +44,42 @@ def link_finding(robot: Robot, facts: LiveFacts) -> Finding:
     if facts.older or file.ros_distro != OURS:
         return Finding('link', NOTE, f'{found}: {HAZARD}', CHECK)
     return Finding('link', GO, found)
+
+
+def simulation_findings(facts: LiveFacts, is_expected: bool) -> Iterator[Finding]:
+    """Yield the row about a simulated robot, where there is one or one was expected."""
+    report = facts.simulation
+    if not report:
+        if is_expected:
+            remedy = 'start one; lingbot demo says its ROS_DOMAIN_ID'
+            yield Finding('simulation', NO_GO, 'nobody publishes sim_report', remedy)
+        return
+    width, height = report['size']
+    found = (
+        f'a simulated robot, scaled: {width}x{height} at {report["fps"]:g} Hz, joints at '
+        f'{report["state_hz"]:g} Hz'
+    )
+    if is_expected:
+        yield Finding('simulation', GO, f'{found}; no row is true of a real one')
+    else:
+        yield Finding('simulation', NOTE, found, 'give --simulation to expect what it sends')
+
+
+def as_simulated(robot: Robot, facts: LiveFacts) -> Robot:
+    """Return the robot with the rates and pictures that its simulation says it sends."""
+    report = facts.simulation
+    if not report:
+        return robot
+    (width, height), fps = report['size'], report['fps']
+    pictures = {'width': width, 'height': height, 'fps': fps}
+    file = robot.file
+    cameras = {name: each.model_copy(update=pictures) for name, each in file.cameras.items()}
+    states = {
+        key: topic.model_copy(update={'rate_hz': report['state_hz']})
+        for key, topic in file.state_topics.items()
+    }
+    changes = {'cameras': cameras, 'state_topics': states}
+    return replace(robot, file=file.model_copy(update=changes))
 
 
 def body_findings(robot: Robot, facts: LiveFacts) -> list[Finding]:

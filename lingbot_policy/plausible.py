@@ -24,12 +24,18 @@ class Doubt(NamedTuple):
     remedy: str
 
 
-def doubts(robot: Robot, facts: TopicFacts) -> Iterator[Doubt]:
-    """Yield what is doubtful about the joints of one state topic."""
+def doubts(robot: Robot, facts: TopicFacts, may_be_zero: bool = False) -> Iterator[Doubt]:
+    """
+    Yield what is doubtful about the joints of one state topic.
+
+    :param may_be_zero: an arm may rest at exactly 0 in every joint, as a simulated one can.
+    """
     slots, last = facts.slots, facts.values[-1]
     suspected = False
     for side in SIDES:
         arm = np.flatnonzero(np.isin(slots, np.arange(robot.dof)[robot.slots(side)[0]]))
+        if may_be_zero and not last[arm].any():
+            continue
         if arm.size and (doubt := _of_arm(robot, side, last[arm])):
             suspected = suspected or doubt.aspect == 'unit'
             yield doubt

@@ -22,6 +22,9 @@ def doctor(
     offline: Annotated[
         bool, typer.Option('--offline', help='With --robot: its messages only, not the graph.')
     ] = False,
+    simulation: Annotated[
+        bool, typer.Option('--simulation', help='With --robot: expect a simulated one, scaled.')
+    ] = False,
     as_json: Annotated[bool, typer.Option('--json', help='Print JSON instead.')] = False,
 ) -> None:
     """
@@ -36,7 +39,9 @@ def doctor(
 
     findings = examine(robot or DEFAULT_ROBOT, bundle)
     if robot is not None and not offline:
-        findings += _live(robot, bundle, vendor_namespace, namespace, seconds, findings)
+        findings += _live(
+            robot, bundle, vendor_namespace, namespace, seconds, simulation, findings
+        )
     is_ready = all(finding.verdict != 'no-go' for finding in findings)
     if as_json:
         report = {'ready': is_ready, 'findings': [asdict(finding) for finding in findings]}
@@ -52,6 +57,7 @@ def _live(
     vendor_namespace: str,
     namespace: str,
     seconds: float,
+    simulation: bool,
     found: list,
 ) -> list:
     """Return the rows for the robot on the graph; none where what they need is no-go itself."""
@@ -70,7 +76,7 @@ def _live(
         path = bundle / POLICY_FILE
         contract = parse_contract(path.read_text(encoding='utf-8'), str(path))
     facts = collect(known, seconds, prefix)
-    return live_findings(known, facts, f'{prefix}/chunk_executor', contract)
+    return live_findings(known, facts, f'{prefix}/chunk_executor', contract, simulation)
 
 
 def _show(findings, is_ready: bool) -> None:

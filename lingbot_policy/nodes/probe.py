@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import partial
+import json
 import os
 import threading
 import time
@@ -68,8 +69,8 @@ class Probe:
 
     def __init__(self, robot: Robot, namespace: str = '') -> None:
         self._robot = robot
-        self._contract_topic = f'{namespace}/policy_contract'
-        self._contract = ''
+        self._namespace = namespace
+        self._said = {'policy_contract': '', 'sim_report': '{}'}
         self._states = {key: _Heard() for key in robot.file.state_topics}
         self._cameras = {name: _Heard() for name in robot.cameras}
         self._decoders = {key: StateDecoder(robot, key) for key in robot.file.state_topics}
@@ -90,9 +91,9 @@ class Probe:
             self._subscribe(topic, self._states[key], partial(self._on_state, key))
         for name, camera in self._robot.cameras.items():
             self._subscribe(camera, self._cameras[name], partial(self._on_image, name))
-        self._node.create_subscription(
-            String, self._contract_topic, self._on_contract, qos('policy_contract')
-        )
+        for name in self._said:
+            topic, latched = f'{self._namespace}/{name}', qos('policy_contract')
+            self._node.create_subscription(String, topic, partial(self._on_said, name), latched)
         self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._spinner = threading.Thread(target=self._spin, name='probe', daemon=True)
@@ -132,7 +133,11 @@ class Probe:
             ),
             older=older_nodes(node, robot),
             bodies={name: body_facts(node, robot, group) for name, group in file.body.items()},
-            policy=PolicyFacts(publishers(node, self._contract_topic), self._contract),
+            policy=PolicyFacts(
+                publishers(node, f'{self._namespace}/policy_contract'),
+                self._said['policy_contract'],
+            ),
+            simulation=json.loads(self._said['sim_report']),
         )
 
     def _subscribe(self, topic: StateTopic | Camera, heard: _Heard, callback: Any) -> None:
@@ -167,8 +172,8 @@ class Probe:
     def _on_image(self, name: str, msg: Any) -> None:
         self._note(self._cameras[name], msg, self._robot.cameras[name].stamp == 'header')
 
-    def _on_contract(self, msg: String) -> None:
-        self._contract = msg.data
+    def _on_said(self, name: str, msg: String) -> None:
+        self._said[name] = msg.data
 
     def _note(self, heard: _Heard, msg: Any, is_stamped: bool) -> int:
         now_ns = time.monotonic_ns()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lingbot_policy.contract import scripted_contract
+from lingbot_policy.doctor import Finding
 from lingbot_policy.live_checks import live_findings
 from lingbot_policy.live_facts import (
     BodyFacts,
@@ -19,6 +20,7 @@ from lingbot_policy.live_facts import (
 from lingbot_policy.robot import load_robot, Robot
 
 EXECUTOR = '/chunk_executor'
+AGILEX = load_robot('agilex_cobot_magic')
 JOINTS = np.array([0.1, 1.2, -1.3, 0.4, 0.5, 0.6, 0.7])
 LEFT, RIGHT = np.arange(7), np.arange(7, 14)
 NAMES = tuple(f'joint{i}' for i in range(7))
@@ -224,6 +226,36 @@ def test_an_old_robot_in_our_domain_is_warned_of(robot_file, link, distro, older
     assert said in found[1]
 
 
+SIMULATED = {'size': [320, 240], 'fps': 15.0, 'state_hz': 199.0}
+
+
+def test_a_simulated_robot_is_said_to_be_one_and_judged_by_what_it_sends():
+    at_rest = replace(state(LEFT, JOINTS), values=np.zeros((9, 7)))
+    scaled = replace(camera(), size=(320, 240), rate_hz=15.0)
+    cameras = dict.fromkeys(AGILEX.cameras, scaled)
+    facts = replace(
+        graph(), simulation=SIMULATED, cameras=cameras, states={**graph().states, 'left': at_rest}
+    )
+
+    def no_gos(facts: LiveFacts, simulation: bool) -> tuple[list[str], Finding]:
+        findings = live_findings(AGILEX, facts, EXECUTOR, simulation=simulation)
+        first = findings[0]
+        return [f.piece for f in findings if f.verdict == 'no-go'], first
+
+    wrong, first = no_gos(facts, simulation=True)
+    assert wrong == []
+    assert first.verdict == 'go'
+    assert 'simulated robot, scaled: 320x240 at 15 Hz, joints at 199 Hz' in first.found
+    wrong, first = no_gos(facts, simulation=False)
+    assert {'state left: all zero', 'camera head: size', 'camera head: rate'} <= set(wrong)
+    assert (first.piece, first.verdict) == ('simulation', 'note')
+    wrong, first = no_gos(graph(), simulation=True)
+    assert wrong == ['simulation']
+    slow = {name: replace(scaled, rate_hz=7.0) for name in cameras}
+    wrong, _ = no_gos(replace(facts, cameras=slow), simulation=True)
+    assert 'camera head: rate' in wrong
+
+
 TORSO = {
     'role': 'hold',
     'state': {'topic': '/torso', 'type': 'sensor_msgs/msg/JointState'},
@@ -252,7 +284,6 @@ def test_a_body_group_is_a_row(robot_file, group, changes, piece, verdict, said)
     assert said in row[1]
 
 
-AGILEX = load_robot('agilex_cobot_magic')
 CONTRACT = scripted_contract('hold', AGILEX)
 OTHER = scripted_contract('hold', load_robot('bimanual_franka'))
 
