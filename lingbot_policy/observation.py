@@ -48,7 +48,8 @@ class Observation:
     What the robot saw and where it was at ``t_ref_ns``.
 
     ``images`` are (height, width, 3) uint8 RGB; a missing camera is absent. ``state`` is (dof,)
-    in the order of ``Robot.joints``: rad, grippers 0 closed .. 1 open.
+    in the order of ``Robot.joints``: rad, grippers 0 closed .. 1 open. ``arrived_ns`` is when the
+    last part of it had come, on the ROS clock; it is no part of what was seen.
     """
 
     t_ref_ns: int
@@ -56,6 +57,7 @@ class Observation:
     image_stamps_ns: Mapping[str, int]
     state: np.ndarray
     instruction: str
+    arrived_ns: int = 0
 
     @property
     def digest(self) -> str:
@@ -90,7 +92,7 @@ class _Stream:
             self.repeats += 1
             return
         self.repeats = 0
-        self.samples.append((stamp_ns, value))
+        self.samples.append((stamp_ns, value, arrival_ns))
 
 
 class ObservationBuffer:
@@ -178,21 +180,22 @@ class ObservationBuffer:
             raise FrozenObservation(
                 f'{", ".join(frozen)}: {FROZEN_REPEATS} messages with an unchanged stamp'
             )
-        images, stamps = self._frames_at(t_ref_ns, frames)
+        images, stamps, arrived_ns = self._frames_at(t_ref_ns, frames)
         state = np.full(self._robot.dof, np.nan)
         for key, slots, samples in states:
-            state[slots] = self._joints_at(t_ref_ns, key, samples)
-        return Observation(t_ref_ns, images, stamps, state, instruction)
+            state[slots], came_ns = self._joints_at(t_ref_ns, key, samples)
+            arrived_ns = max(arrived_ns, came_ns)
+        return Observation(t_ref_ns, images, stamps, state, instruction, arrived_ns)
 
-    def _frames_at(self, t_ref_ns: int, frames: dict) -> tuple[dict, dict]:
-        images, stamps = {}, {}
+    def _frames_at(self, t_ref_ns: int, frames: dict) -> tuple[dict, dict, int]:
+        images, stamps, arrived_ns = {}, {}, 0
         for name, samples in frames.items():
             before = [sample for sample in samples if sample[0] <= t_ref_ns]
             if not before:
                 if name in self._allow_missing:
                     continue
                 raise MissingObservation(f'camera {name}: no frame at or before t_ref')
-            stamp_ns, image = before[-1]
+            stamp_ns, image, came_ns = before[-1]
             age_ns = t_ref_ns - stamp_ns
             if name == HEAD and age_ns:
                 raise MissingObservation('camera head: no frame with the stamp t_ref')
@@ -201,9 +204,10 @@ class ObservationBuffer:
                     continue
                 raise StaleObservation(_too_old(f'camera {name}', age_ns, self._images[name]))
             images[name], stamps[name] = image, stamp_ns
-        return images, stamps
+            arrived_ns = max(arrived_ns, came_ns)
+        return images, stamps, arrived_ns
 
-    def _joints_at(self, t_ref_ns: int, key: str, samples: tuple) -> np.ndarray:
+    def _joints_at(self, t_ref_ns: int, key: str, samples: tuple) -> tuple[np.ndarray, int]:
         stream = self._states[key]
         topic = self._robot.file.state_topics[key].topic
         if not samples:
@@ -216,7 +220,7 @@ class ObservationBuffer:
             raise StaleObservation(_too_old(topic, t_ref_ns - before[-1][0], stream))
         if not after:
             raise MissingObservation(f'{topic}: no sample at or after t_ref yet')
-        (t0, q0), (t1, q1) = before[-1], after[0]
+        (t0, q0, _), (t1, q1, came_ns) = before[-1], after[0]
         if t1 - t_ref_ns > stream.max_age_ns:
             raise StaleObservation(
                 f'{topic}: silent from {(t_ref_ns - t0) * 1e-6:.0f} ms before to '
@@ -224,8 +228,8 @@ class ObservationBuffer:
                 f'limit {stream.max_age_ns * 1e-6:.0f} ms'
             )
         if t1 == t0:
-            return q0
-        return q0 + (q1 - q0) * ((t_ref_ns - t0) / (t1 - t0))
+            return q0, came_ns
+        return q0 + (q1 - q0) * ((t_ref_ns - t0) / (t1 - t0)), came_ns
 
 
 class ClockWatch:

@@ -354,6 +354,7 @@ class ChunkExecutor(LifecycleNode):
         values = execution_values(execution) | thread_values(thread) | {'clamps': self._clamps}
         values |= {f'rejected {reason}': n for reason, n in self._rejected.items()}
         values |= {f'ticks {reaction}': n for reaction, n in dict(self._reactions).items()}
+        values |= {f'gate {word}': n for word, n in dict(execution.gate.counts).items()}
         values |= {f'unreadable {k}': v for k, v in self._streams.unreadable.items()}
         level = OK if execution.mode in (Mode.MOVING, Mode.DISARMED) else WARN
         return level, f'{execution.mode}: {execution.reason}', values

@@ -32,7 +32,7 @@ from lingbot_policy.nodes.qos import qos
 from lingbot_policy.robot import Robot
 
 NAME = 'lingbot_monitor'
-STAGES = ('observe', 'preprocess', 'infer', 'postprocess', 'capture_to_publish')
+STAGES = ('wait', 'preprocess', 'infer', 'postprocess', 'publish', 'capture_to_publish')
 ASK_AGAIN_S = 1.0
 DISCOVERY_S = 3.3  # Fast DDS announces a participant every 3 s; the first ones can be missed
 

@@ -213,8 +213,11 @@ class PolicyServer(LifecycleNode):
         self._clock_watch.check(self._now_ns(), time.monotonic_ns())
         observation = self._buffer.observe(t_ref_ns, self._instruction)
         self._frozen_watch.check(observation)
-        observe_s = time.monotonic() - started
-        chunk = self._policy.infer(observation, self._prefix(t_ref_ns))
+        prefix = self._prefix(t_ref_ns)
+        timing = {'observe': time.monotonic() - started}
+        timing['wait'] = (self._now_ns() - observation.arrived_ns) * 1e-9
+        chunk = self._policy.infer(observation, prefix)
+        inferred = time.monotonic()
         self._sequence += 1
         msg = chunk_to_msg(chunk, self._robot.joints, self._now_ns())
         msg.sequence = self._sequence
@@ -222,10 +225,8 @@ class PolicyServer(LifecycleNode):
         self._chunks.publish(msg)
         self._last_latency_s = msg.latency_s
         self._problem = ''
-        total_s = time.monotonic() - started
-        self._records.publish(
-            self._record(observation, msg, {**chunk.timing, 'observe': observe_s}, total_s)
-        )
+        timing |= {'publish': time.monotonic() - inferred, 'total': time.monotonic() - started}
+        self._records.publish(self._record(observation, msg, {**chunk.timing, **timing}))
         return t_ref_ns
 
     def _wait_for_frame(self, last_ns: int) -> int | None:
@@ -260,7 +261,7 @@ class PolicyServer(LifecycleNode):
         self._records.publish(record)
 
     def _record(
-        self, observation: Observation, chunk: ActionChunkMsg, timing: dict, total_s: float
+        self, observation: Observation, chunk: ActionChunkMsg, timing: dict
     ) -> InferenceRecord:
         contract = self._policy.contract
         record = InferenceRecord(
@@ -277,11 +278,13 @@ class PolicyServer(LifecycleNode):
             camera_stamps=[time_msg(ns) for ns in observation.image_stamps_ns.values()],
             state=observation.state.tolist(),
             observation_digest=observation.digest,
-            observe_s=timing.get('observe', 0.0),
+            wait_s=timing['wait'],
+            observe_s=timing['observe'],
             preprocess_s=timing.get('preprocess', 0.0),
             infer_s=timing.get('infer', 0.0),
             postprocess_s=timing.get('postprocess', 0.0),
-            total_s=total_s,
+            publish_s=timing['publish'],
+            total_s=timing['total'],
             capture_to_publish_s=chunk.latency_s,
         )
         record.header.stamp = time_msg(observation.t_ref_ns)

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from lingbot_policy.reports.series import Series, STAGES
 
 COMMANDED, MEASURED, PREDICTED = '#3b82f6', '#f59e0b', '#8b5cf6'
-STAGE_COLOURS = ('#14b8a6', '#3b82f6', '#8b5cf6', '#f59e0b')
+STAGE_COLOURS = ('#64748b', '#3b82f6', '#8b5cf6', '#f59e0b', '#14b8a6')
 CAMERA_COLOURS = ('#3b82f6', '#14b8a6', '#f59e0b', '#8b5cf6')
 DRAW_HZ = 50.0
 CHUNKS_DRAWN = 150

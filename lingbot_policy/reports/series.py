@@ -15,7 +15,14 @@ from lingbot_policy.bags.write import COMPLETENESS_ATTACHMENT
 from lingbot_policy.decode import image_from_msg, stamp_ns
 from lingbot_policy.robot import Robot
 
-STAGES = ('observe', 'preprocess', 'infer', 'postprocess', 'capture_to_publish')
+STAGES = (
+    'wait',
+    'preprocess',
+    'infer',
+    'postprocess',
+    'publish',
+    'capture_to_publish',
+)
 STRIP_FRAMES = 8
 SLACK_NS = 200_000_000  # the last picture may come a little before the last command
 

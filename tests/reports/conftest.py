@@ -190,8 +190,8 @@ class Run:
             RECORD,
             header=self.make('std_msgs/msg/Header', stamp=self.time(at_ns)),
             policy='expert', instruction='lift the <red> block', state=np.zeros(self.robot.dof),
-            observe_s=0.001, preprocess_s=0.004, infer_s=0.030, postprocess_s=0.002,
-            total_s=0.037, capture_to_publish_s=0.040,
+            wait_s=0.001, publish_s=0.003, observe_s=0.001, preprocess_s=0.004, infer_s=0.030,
+            postprocess_s=0.002, total_s=0.037, capture_to_publish_s=0.040,
         )  # fmt: skip
 
     def _joints(self, at_ns: int) -> Any:
