@@ -4,8 +4,21 @@
 
 from lingbot_policy.confirmations import require_confirmed
 from lingbot_policy.execution import Mode
-from tests.faults.rig import INSTRUCTION, Rig
+from lingbot_policy.interlocks import EmergencyStop, Sign
+from lingbot_policy.robot import Robot
+from tests.faults.rig import INSTRUCTION, Rig, S
 from tests.faults.row import data_row
+
+
+def watch_button(rig: Rig) -> None:
+    """Have a stop button, which is not pressed."""
+    rig.button, rig.estop = False, EmergencyStop(max_age_s=0.2)
+    rig.run(0.1)
+
+
+def has_stamps(robot: Robot) -> str:
+    stamped = any(topic.stamp == 'header' for topic in robot.file.state_topics.values())
+    return '' if stamped else 'its joint states have no stamps'
 
 
 @data_row('stop', 'the stop is pressed in motion', 'button')
@@ -116,3 +129,54 @@ def assumed_fields_unconfirmed(rig: Rig) -> None:
     rig.fault()
     rig.arm(lambda: require_confirmed(rig.robot, 'none', True))
     rig.run(0.2)
+
+
+@data_row('stop', 'the stop button is pressed', 'estop: pressed')
+def button_pressed(rig: Rig) -> None:
+    watch_button(rig)
+    rig.fault(button=True)
+    rig.run(0.6)
+
+
+@data_row('stop', "the stop button's cable is cut", 'estop: silent')
+def button_silent(rig: Rig) -> None:
+    watch_button(rig)
+    rig.fault(button=None)
+    rig.run(1.0)
+
+
+@data_row('refuse to clear', 'the stop is cleared while the button is pressed', 'estop: pressed')
+def clear_stop_under_the_button(rig: Rig) -> None:
+    watch_button(rig)
+    rig.button = True
+    rig.run(0.6)
+    rig.fault()
+    rig.clear_stop()
+    rig.run(0.2)
+
+
+@data_row('brake, hold, resume', 'the recorder is silent in a trial, and comes back', 'recorder')
+def recorder_lost_in_a_trial(rig: Rig) -> None:
+    rig.recorder = Sign('recorder', 0.3)
+    rig.run(0.1)
+    rig.fault(records=False)
+    rig.run(0.4)
+    rig.policy_runs = False
+    rig.run(0.5)
+    rig.records = rig.policy_runs = True
+    rig.run(0.8)
+
+
+@data_row(
+    'refuse to arm',
+    'joint states are stamped by a clock 0.1 s late',
+    'off their arrival',
+    moving=False,
+    needs=has_stamps,
+)
+def stamps_of_another_clock(rig: Rig) -> None:
+    rig.quiet()
+    rig.fault(stamp_offset_ns=S // 10)
+    rig.run(2.0)  # until every message that counts is one of these
+    rig.arm()
+    rig.run(0.1)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lingbot_policy.clearance import Clearance
 from lingbot_policy.execution import Mode
+from lingbot_policy.kinematics import table_height
 from lingbot_policy.robot import Robot
 from lingbot_policy.wire import read_field, state_maps
 from tests.faults.rig import Rig
@@ -200,3 +202,42 @@ def zeros_at_arming(rig: Rig) -> None:
     source = left_arm(rig)
     rig.fault(spoil_state=spoil_field(rig, source, lambda values: [0.0] * len(values)))
     try_to_arm(rig)
+
+
+@data_row('refuse to arm', 'the arms are moved by hand', 'moving', moving=False)
+def arms_in_motion_at_arming(rig: Rig) -> None:
+    rig.policy_runs = False
+    rig.run(0.2)
+    rig.fault()
+    for _ in range(10):
+        rig.shift = rig.shift + np.where(rig.robot.is_gripper, 0.0, 0.01 * np.sign(rig.sway.way))
+        rig.run(0.04)
+    rig.arm()
+
+
+@data_row('brake, hold', 'the policy leads the arms into each other or the table', 'clearance')
+def arms_too_close(rig: Rig) -> None:
+    rig.execution.gate.guard_space(simulated=True)
+    rig.quiet()
+    rig.execution.hold('to begin from rest')
+    rig.run(0.5)
+    rig.sway.lead(rig.sent[-1].positions, too_close(rig.robot))
+    rig.policy_runs = True
+    rig.run_until(Mode.MOVING)
+    rig.run(0.3)
+    rig.fault()
+    rig.run_until(Mode.HOLDING)
+    rig.silence()
+    rig.run(0.5)
+    room = Clearance(rig.robot, table_height(rig.robot)).room(rig.sent[-1].positions[None])
+    assert room.min() > -1e-6, room.min()
+
+
+def too_close(robot: Robot) -> np.ndarray:
+    """Return a posture within limits in which a distance is far too short."""
+    random = np.random.default_rng(0)
+    margin = 0.1 * (robot.upper - robot.lower)
+    low, high = robot.lower + margin, robot.upper - margin
+    postures = random.uniform(low, high, (400, robot.dof))
+    room = Clearance(robot, table_height(robot)).room(postures).min(axis=1)
+    return postures[room.argmin()]

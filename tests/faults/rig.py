@@ -18,6 +18,7 @@ import numpy as np
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
 from lingbot_policy.decode import chunk_from_msg, StateDecoder
 from lingbot_policy.execution import Execution, ExecutionLimits, Mode
+from lingbot_policy.interlocks import EmergencyStop, Sign, StampOffsets
 from lingbot_policy.nodes.encode import chunk_to_msg, command_encoders, state_encoders, time_msg
 from lingbot_policy.observation import (
     ClockStepped,
@@ -83,6 +84,11 @@ class Rig:
         self.period_s = 0.2
         self.instruction, self.contract = INSTRUCTION, CONTRACT
         self.ros_offset_ns = 0
+        self.stamp_offset_ns = 0  # of joint states: how late their clock is
+        self.button: bool | None = None  # what a stop button says, None while it is silent
+        self.estop: EmergencyStop | None = None
+        self.recorder: Sign | None = None  # what a trial needs
+        self.records = True
         self.now_ns = 0
         self.happenings: list[Happening] = []
         self.sent: list[Sent] = []
@@ -99,7 +105,7 @@ class Rig:
         self._stamps = dict.fromkeys(robot.cameras, 0)
         self._seen_frame_ns = 0
         self._was_disarmed = True
-        self._reaction = Reaction.COMMAND
+        self._reaction, self._held = Reaction.COMMAND, False
         self.sway = Sway(robot)
         self.rest = self.sway.rest
         self.measured = self.rest.copy()
@@ -109,7 +115,7 @@ class Rig:
     def restart_executor(self, mode: str = 'replace') -> None:
         """Begin with an executor that has just started: disarmed, and without a state."""
         self.execution = Execution(self.robot, LIMITS, mode)
-        self._clock_watch = ClockWatch()
+        self._clock_watch, self.offsets = ClockWatch(), StampOffsets(self.robot)
         self.execution.expect(self.contract)
 
     @property
@@ -125,18 +131,24 @@ class Rig:
 
         def arm() -> None:
             require()
+            self.offsets.require_true()
             self.execution.arm(self.now_ns)
 
         self._try(arm, 'refuse to arm')
 
     def clear_stop(self) -> None:
-        self._try(lambda: self.execution.clear_stop(self.now_ns), 'refuse to clear')
+        def clear() -> None:
+            if self.estop and (problem := self.estop.problem(self.now_ns)):
+                raise ValueError(problem)
+            self.execution.clear_stop(self.now_ns)
+
+        self._try(clear, 'refuse to clear')
 
     def move(self) -> None:
-        """Arm and sway until the soft start is over and the joints are at speed."""
+        """Arm, and sway until the joints are at speed."""
         self.run(0.1)
         self.arm()
-        self.run(0.7)
+        self.run(1.5)
         assert self.execution.mode is Mode.MOVING, self.execution.reason
 
     def copy(self) -> 'Rig':
@@ -148,6 +160,11 @@ class Rig:
         """Let the policy say nothing more, and what is under way arrive."""
         self.policy_runs = False
         self.run(self.latency_s)
+
+    def silence(self) -> None:
+        """Let the policy say nothing more, and lose what is under way."""
+        self.policy_runs = False
+        self._under_way.clear()
 
     def fault(self, **changes) -> None:
         """The fault comes now: set attributes of the rig, and judge what follows."""
@@ -180,16 +197,12 @@ class Rig:
         """Let one period pass, and ``late_s`` more in which the executor does not run."""
         passed_ns = self._tick_ns + round(late_s * S)
         self.now_ns += passed_ns
+        was_moving = self.execution.mode is Mode.MOVING
         self._sense()
         self._deliver()
         self._execute()
-        mode = self.execution.mode
-        self.sway.go_on(
-            self.now_ns,
-            self.execution.chunks.speed * passed_ns / S,
-            mode is Mode.MOVING,
-            mode in (Mode.HOLDING, Mode.MOVING),
-        )
+        is_moving = was_moving and self.execution.mode is Mode.MOVING
+        self.sway.go_on(self.now_ns, self.execution.chunks.speed * passed_ns / S, is_moving)
         if self.policy_runs and self.now_ns >= self._infer_at_ns:
             self._infer_at_ns = self.now_ns + round(max(self.period_s, self.latency_s) * S)
             self._infer()
@@ -251,6 +264,7 @@ class Rig:
                 self.note('unreadable', str(error))
                 continue
             slots = self._decoders[key].slots
+            self.offsets.note(key, self.ros_ns - self.stamp_offset_ns, self.ros_ns)
             self.execution.measure(slots, values, self.now_ns)
             self.buffer.push_state(key, slots, values, self.ros_ns, self.ros_ns)
 
@@ -280,7 +294,6 @@ class Rig:
             self.note('no chunk', f'{type(error).__name__}: {error}')
             return
         self._seen_frame_ns = t_ref_ns
-        self.sway.set_off(t_ref_ns - ROS - self.ros_offset_ns, self.now_ns)
         msg = chunk_to_msg(self.chunk(t_ref_ns), self.robot.joints, self.ros_ns)
         spoil, is_spoiled = self.spoil_chunk, self.spoil_chunk is not None
         msg = (spoil(msg) or msg) if spoil else msg
@@ -309,6 +322,7 @@ class Rig:
             self._clock_watch.check(self.ros_ns, self.now_ns)
         except ClockStepped as error:
             self.execution.hold(str(error))
+        self._obey_interlocks()
         tick = self.execution.tick(self.ros_ns, self.now_ns)
         is_disarmed = self.execution.mode is Mode.DISARMED
         if is_disarmed and not self._was_disarmed:
@@ -319,10 +333,13 @@ class Rig:
             return
         if tick.decision.reaction not in (Reaction.COMMAND, self._reaction):
             self.note(str(tick.decision.reaction), tick.decision.reason)
-        if self._reaction in HELD and tick.decision.reaction in (Reaction.COMMAND, Reaction.CLAMP):
-            self.note('resume', self.execution.reason)
-        self._reaction = tick.decision.reaction
         positions, stamp = tick.decision.positions.copy(), time_msg(self.ros_ns)
+        self._held = self._held or tick.decision.reaction in HELD
+        is_motion = tick.decision.reaction not in HELD and self.sent
+        if self._held and is_motion and (positions != self.sent[-1].positions).any():
+            self.note('resume', self.execution.reason)
+            self._held = False
+        self._reaction = tick.decision.reaction
         messages = {
             key: encoder.encode(positions, stamp)
             for key, encoder in self._commands.items()
@@ -330,3 +347,16 @@ class Rig:
         }
         self.sent.append(Sent(self.now_ns, positions))
         self.witness.see(positions, messages, self.now_ns)
+
+    def _obey_interlocks(self) -> None:
+        """As nodes/chunk_executor.py: a button and a recorder, where they are asked for."""
+        if self.estop is not None:
+            if self.button is not None:
+                self.estop.heard(self.button, self.now_ns)
+            if problem := self.estop.problem(self.now_ns):
+                self.execution.stop(problem)
+        if self.recorder is not None:
+            if self.records:
+                self.recorder.heard(self.now_ns)
+            if problem := self.recorder.missing(self.now_ns):
+                self.execution.hold(problem)
