@@ -53,6 +53,7 @@ class Recipe:
     pretrain_batch: int = 32
     flow_steps: int = 2000
     flow_batch: int = 96
+    flow_rate: float = 2e-3
     seed: int = 0
     workers: int = 2
 
@@ -93,14 +94,15 @@ def fit(
     def draw(size: int):
         return data.batch(data.draw(size, generator), generator)
 
-    probes = pretrain(model, lambda: draw(recipe.pretrain_batch), recipe.pretrain_steps)
-    error = place_error(model, probes, draw(256))
-    LOGGER.info('block found within %.1f mm (median)', 1000 * np.median(error))
-    save()
+    if recipe.pretrain_steps:
+        probes = pretrain(model, lambda: draw(recipe.pretrain_batch), recipe.pretrain_steps)
+        error = place_error(model, probes, draw(256))
+        LOGGER.info('block found within %.1f mm (median)', 1000 * np.median(error))
+        save()
     cache = cache_prefixes(model, data)
     train_flow(
         model, data, cache, recipe.flow_steps, recipe.flow_batch, generator,
-        every=500, on_pause=save,
+        recipe.flow_rate, every=500, on_pause=save,
     )  # fmt: skip
     save()
 
@@ -141,7 +143,7 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=2)
     for field in fields(Recipe):
         name = field.name.replace('_', '-')
-        parser.add_argument(f'--{name}', type=int, default=field.default)
+        parser.add_argument(f'--{name}', type=type(field.default), default=field.default)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     torch.set_num_threads(arguments.threads)
