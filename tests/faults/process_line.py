@@ -5,6 +5,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, ExitStack
 from dataclasses import replace
+import fcntl
 import os
 from pathlib import Path
 import signal
@@ -280,7 +281,29 @@ def private_graph() -> Iterator[tuple[dict[str, str], Path]]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='lingbot_faults_')))
         env = isolated_environment(stack.enter_context(private_domain()), folder / 'ros_log')
         stack.enter_context(patch.dict(os.environ, env))
+        stack.callback(sweep_shared_memory, int(env['ROS_DOMAIN_ID']), time.time())
         yield env, folder
+
+
+def sweep_shared_memory(domain: int, since_s: float) -> None:
+    """Remove what killed processes of a domain have left: files whose lock nobody holds."""
+    ports = range(7400 + 250 * domain, 7400 + 250 * (domain + 1))
+    ours = {f'fastrtps_port{port}_el' for port in ports}
+    for lock in Path('/dev/shm').glob('fastrtps_*_el'):
+        is_segment = '_port' not in lock.name
+        try:
+            changed_s = lock.stat().st_mtime
+            # A process which has just made its segment may not have locked it yet.
+            is_left = is_segment and since_s < changed_s < time.time() - 5.0
+            if not (is_left or lock.name in ours):
+                continue
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                name = lock.name.removesuffix('_el')
+                for left in (name, f'{name}_el', f'sem.{name}_mutex'):
+                    (lock.parent / left).unlink(missing_ok=True)
+        except OSError:  # in use, or gone meanwhile
+            continue
 
 
 @contextmanager

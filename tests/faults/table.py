@@ -8,7 +8,9 @@ Exit code 1 if any row differs from what is expected.
 
 import argparse
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
+import math
 import os
 from pathlib import Path
 import sys
@@ -17,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lingbot_policy.robot import robot_names
+from tests.faults.process_row import ALONE, shared_line
 from tests.faults.row import Outcome, robot_of, Row
 from tests.faults.rows import DATA_ROWS, PROCESS_ROWS
 
@@ -50,18 +53,38 @@ class Result:
         )
 
 
-def run_row(row: Row, robots: Iterable[str]) -> Result:
-    """Do a row's fault to each robot."""
-    result = Result(row, {}, {}, {})
-    for robot in robots:
-        if why := row.needs(robot_of(robot)):
-            result.without[robot] = why
-            continue
+def run_row(result: Result, robot: str) -> None:
+    """Do a row's fault to a robot and note what came of it."""
+    row = result.row
+    if why := row.needs(robot_of(robot)):
+        result.without[robot] = why
+        return
+    try:
         outcome = row.run(robot)
-        result.outcomes[robot] = outcome
-        if problems := row.problems(outcome):
-            result.problems[robot] = problems
-    return result
+        problems = row.problems(outcome)
+    except AssertionError as error:
+        outcome, problems = Outcome('-', math.nan, 0, 0.0), [str(error) or repr(error)]
+    result.outcomes[robot] = outcome
+    if problems:
+        result.problems[robot] = problems
+
+
+def run_rows(rows: list[Row], robots: list[str], console: Console) -> list[Result]:
+    """Do every row to every robot; process rows of a robot share a running line."""
+    results = [Result(row, {}, {}, {}) for row in rows]
+    data = [result for result in results if result.row in DATA_ROWS]
+    shared = [r for r in results if r.row in PROCESS_ROWS and r.row not in ALONE]
+    alone = [result for result in results if result.row in ALONE]
+    for robot in robots:
+        console.print(f'{robot}: {len(rows)} rows')
+        for result in data:
+            run_row(result, robot)
+        with shared_line(robot) if shared else nullcontext():
+            for result in shared:
+                run_row(result, robot)
+        for result in alone:
+            run_row(result, robot)
+    return results
 
 
 def main(arguments: list[str]) -> int:
@@ -76,10 +99,7 @@ def main(arguments: list[str]) -> int:
         if any(part.replace('_', ' ') in row.name for part in chosen.rows)
     ]
     console = Console(width=None if sys.stdout.isatty() else 200)
-    results = []
-    for row in rows:
-        with console.status(f'{row.name} ({len(results) + 1} of {len(rows)})'):
-            results.append(run_row(row, chosen.robots))
+    results = run_rows(rows, chosen.robots, console)
     console.print(_table(results))
     wrong = _problems(results)
     for line in wrong:

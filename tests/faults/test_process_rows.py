@@ -14,8 +14,8 @@ from tests.faults.rows import PROCESS_ROWS
 
 pytestmark = pytest.mark.ros
 ROBOTS = ('agilex_cobot_magic', 'leju_kuavo4_pro')
-# Ctrl-C and a killed supervisor: tests/line/test_supervisor.py; a slow server takes a minute.
-ELSEWHERE = ('ctrl c', 'supervisor killed', 'server slow')
+# Their starts cost minutes; of these tests/line/test_supervisor.py has the first two as well.
+ELSEWHERE = ('ctrl c', 'supervisor killed', 'server slow', 'network cut', 'state of another type')
 SHARED = [row for row in PROCESS_ROWS if row not in ALONE]
 
 
