@@ -11,6 +11,9 @@ from lingbot_policy.wire import command_maps
 
 EPSILON = 5e-7  # a float32 wire rounds 6.28 by as much as 2.4e-7
 PAUSE_NS = 200_000_000  # after so long without a command, the next begins a new motion
+# A command without a stamp is dated by its arrival. After a lost one, the next may have been sent
+# by so much earlier than it seems.
+ARRIVAL_SPREAD_NS = 20_000_000
 
 
 class WireLimits:
@@ -20,7 +23,9 @@ class WireLimits:
         self._maps = command_maps(robot, key)
         self._period_ns = 1e9 / robot.file.command_rate_hz
         self._fewest = robot.ticks_between(key)
-        self._where = robot.file.command_topics[key].topic
+        topic = robot.file.command_topics[key]
+        self._where = topic.topic
+        self._spread_ns = 0 if topic.stamp == 'header' else ARRIVAL_SPREAD_NS
         self._slots = np.concatenate([m.slots for m in self._maps])
         ends = [
             np.sort(
@@ -53,7 +58,8 @@ class WireLimits:
         self._counts['position'] += bool(((wire < self._low) | (wire > self._high)).any())
         if self._last is not None and sent_ns - self._last[0] < PAUSE_NS:
             # As many steps as there were periods: the transport may lose a command.
-            steps = max(self._fewest, round((sent_ns - self._last[0]) / self._period_ns))
+            between_ns = sent_ns - self._last[0] + self._spread_ns
+            steps = max(self._fewest, round(between_ns / self._period_ns))
             farthest = steps * self._step + self._slack
             self._counts['step'] += bool((np.abs(wire - self._last[1]) > farthest).any())
         self._last = (sent_ns, wire)

@@ -82,7 +82,9 @@ def test_rounded_wires_may_be_off_by_the_rounding(odd):
     limits.check(Msg(data=[1, 100]), 0)
     limits.check(Msg(data=[11, 98]), 10 * MS)
     assert faults(limits) == []
-    limits.check(Msg(data=[23, 98]), 20 * MS)
+    limits.check(Msg(data=[43, 98]), 20 * MS)  # without a stamp: perhaps sent 20 ms earlier
+    assert faults(limits) == []
+    limits.check(Msg(data=[76, 98]), 30 * MS)
     assert faults(limits) == ['step']
 
 
@@ -101,5 +103,5 @@ def test_a_slower_topic_may_move_as_far_as_in_the_commands_between(odd):
     limits.check(Msg(data=[1, 100]), 0)
     limits.check(Msg(data=[41, 92]), 30 * MS)  # 4 ticks of it, though it came early
     assert faults(limits) == []
-    limits.check(Msg(data=[83, 92]), 70 * MS)
+    limits.check(Msg(data=[104, 92]), 70 * MS)  # 6 ticks: 20 ms more, as it has no stamp
     assert faults(limits) == ['step']
