@@ -8,6 +8,7 @@ a finding here.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import importlib.metadata as metadata
 import os
@@ -44,11 +45,13 @@ class Finding:
 
 def examine(robot: str, bundle: Path | None = None) -> list[Finding]:
     """Return the findings for this environment, the needed ones first to last as they build up."""
-    findings = [_python(), *_dependencies(), *_ros_mixture()]
-    known, finding = _robot(robot)
-    findings.append(finding)
-    findings += _ros(known)
-    findings += [_profile(), *_shared_memory(), _graphics(), _torch()]
+    with ThreadPoolExecutor() as trials:  # each runs a process of its own
+        graphics, torch = trials.submit(_graphics), trials.submit(_torch)
+        findings = [_python(), *_dependencies(), *_ros_mixture()]
+        known, finding = _robot(robot)
+        findings.append(finding)
+        findings += _ros(known)
+        findings += [_profile(), *_shared_memory(), graphics.result(), torch.result()]
     if known is not None:
         findings.append(_bundle(known, bundle))
     return [*findings, _disk(), _cpu(), _realtime()]

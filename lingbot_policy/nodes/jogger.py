@@ -67,7 +67,6 @@ class Jogger:
         self._gate = SafetyGate(robot, max_state_age_s, deadman_s=1.0)  # never fed: it waits not
         self._jog: Jog | None = None
         self._jogged_s = 0.0
-        self._ticked_ns: int | None = None
         self._rest = self._state.positions
         self._thread: CommandThread | None = None
 
@@ -199,11 +198,9 @@ class Jogger:
             time.sleep(POLL_S)
 
     def _tick(self, now_ns: int) -> None:
-        # A late tick makes the motion late, not faster.
-        since_s = 0.0 if self._ticked_ns is None else (now_ns - self._ticked_ns) * 1e-9
-        self._ticked_ns = now_ns
         with self._lock:
-            self._jogged_s += min(since_s, 2.0 / self._robot.file.command_rate_hz)
+            # As in the gate, a tick is nominal: a late one makes the motion late, not faster.
+            self._jogged_s += 1.0 / self._robot.file.command_rate_hz
             jog = self._jog
             wanted = self._gate.last.copy() if jog is None else jog.command(self._jogged_s)
             decision = self._gate.check(wanted, self._state, now_ns)

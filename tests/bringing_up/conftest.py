@@ -3,6 +3,8 @@
 """Robots as files of their own, simulated by real processes, and strangers beside them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import os
 from pathlib import Path
 import select
 import subprocess
@@ -16,6 +18,7 @@ from lingbot_policy.robot import load_robot, parse_robot, Robot
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from lingbot_policy.bringup import Deployment, node_specs, NodeSpec, Simulation
+from lingbot_policy.isolation import isolated_environment, private_domain
 from lingbot_policy.nodes.supervisor import Supervisor
 
 STRANGER = """
@@ -39,8 +42,8 @@ def set_field(content: dict, path: str, value: object) -> None:
     content[last] = value
 
 
-@pytest.fixture
-def robot_file(tmp_path: Path) -> Callable[..., Robot]:
+@pytest.fixture(scope='module')
+def robot_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Robot]:
     """
     Return a maker of robots from a shipped file and changes by dotted path, written to a file.
 
@@ -64,36 +67,65 @@ def robot_file(tmp_path: Path) -> Callable[..., Robot]:
             gripper['home'] = 0.6 + 0.1 * number
         for path, value in changes.items():
             set_field(content, path, value)
-        target = tmp_path / f'{name}.yaml'
+        target = tmp_path_factory.mktemp('robot') / f'{name}.yaml'
         target.write_text(yaml.safe_dump(content, sort_keys=False))
         return parse_robot(target.read_text(), str(target))
 
     return make
 
 
-@pytest.fixture
-def start(ros_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Start some nodes of a deployment, as processes, in the domain of the test."""
+@pytest.fixture(scope='module')
+def shared_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Give all tests of a module one ROS graph, for rows which do not disturb each other."""
+    folder = tmp_path_factory.mktemp('ros_log')
+    with pytest.MonkeyPatch.context() as patch, private_domain() as domain:
+        for name in ('ROS_STATIC_PEERS', 'ROS_LOCALHOST_ONLY'):
+            patch.delenv(name, raising=False)
+        for name, setting in isolated_environment(domain, folder).items():
+            patch.setenv(name, setting)
+        yield dict(os.environ)
+
+
+@contextmanager
+def starter(env: dict[str, str], folder: Path) -> Iterator[Callable[..., None]]:
+    """Give a function which starts some nodes of a deployment, as processes."""
     started: list[Supervisor] = []
 
     def run(specs: tuple[NodeSpec, ...]) -> None:
-        started.append(Supervisor(specs, ros_env, tmp_path / f'run_{len(started)}'))
+        started.append(Supervisor(specs, env, folder / f'run_{len(started)}'))
         started[-1].start()
 
-    yield run
-    for supervisor in started:
-        supervisor.stop()
+    try:
+        yield run
+    finally:
+        for supervisor in started:
+            supervisor.stop()
+
+
+def simulation_of(robot: Robot) -> tuple[NodeSpec, ...]:
+    world = Simulation('kinematic', width=96, height=72, fps=10.0)
+    return node_specs(Deployment(robot.path, simulation=world))[:1]
+
+
+@pytest.fixture
+def start(ros_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., None]]:
+    with starter(ros_env, tmp_path) as run:
+        yield run
 
 
 @pytest.fixture
 def simulate(start: Callable[..., None]) -> Callable[[Robot], None]:
-    """Start the simulated robot alone."""
+    """Start the simulated robot alone, for this test."""
+    return lambda robot: start(simulation_of(robot))
 
-    def run(robot: Robot) -> None:
-        world = Simulation('kinematic', width=96, height=72, fps=10.0)
-        start(node_specs(Deployment(robot.path, simulation=world))[:1])
 
-    return run
+@pytest.fixture(scope='module')
+def simulate_for_all(
+    shared_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Robot], None]]:
+    """Start a simulated robot for all tests of a module."""
+    with starter(shared_env, tmp_path_factory.mktemp('sim')) as run:
+        yield lambda robot: run(simulation_of(robot))
 
 
 @pytest.fixture

@@ -24,6 +24,13 @@ ARMED = 'Finish the arming steps'
 MOVE = 'Enter moves it'
 SEEN = 'Did you see just that?'
 DISARM = 'Commands flow until Enter'
+QUICK = {  # so that 2 % of it is over soon
+    'arms.left.motor_max_velocity': [15.0] * 6,
+    'arms.left.safe_max_velocity': [12.0] * 6,
+    'arms.right.motor_max_velocity': [15.0] * 6,
+    'arms.right.safe_max_velocity': [12.0] * 6,
+    'grippers.left.max_speed': 16.0,
+}
 
 
 class Terminal:
@@ -106,7 +113,7 @@ def test_the_last_joint_is_jogged_and_every_assumed_field_is_confirmed(
     terminal, robot_file, tmp_path, monkeypatch
 ):
     assumed = ['arms.left.safe_max_velocity', 'command_topics.left.topic', 'safety.watchdog']
-    robot = robot_file('agilex_cobot_magic', assumed=assumed)
+    robot = robot_file('agilex_cobot_magic', assumed=assumed, **QUICK)
     path = jogged(robot, tmp_path, monkeypatch, but='fr_joint1')
     operator = terminal('--robot', robot.path)
     operator.answer(BEGIN)
@@ -115,7 +122,7 @@ def test_the_last_joint_is_jogged_and_every_assumed_field_is_confirmed(
     operator.answer(MOVE)
     operator.answer(SEEN, 'y')
     operator.answer(DISARM)
-    operator.answer('arms.left.safe_max_velocity = [1.5,', 'y')
+    operator.answer('arms.left.safe_max_velocity = [12.0,', 'y')
     operator.answer('safety.watchdog = ', 'n')
     assert operator.end() == 1
     assert 'arming is refused: safety.watchdog' in operator.text
@@ -144,8 +151,9 @@ def test_a_key_in_motion_stops_and_confirms_nothing(terminal, robot_file, tmp_pa
 
 
 def test_what_the_operator_saw_counts_and_ctrl_c_ends_in_order(terminal, robot_file, tmp_path):
-    robot = robot_file('agilex_cobot_magic')
+    robot, slow = (robot_file('agilex_cobot_magic', **each) for each in (QUICK, {}))
     operator = terminal('--robot', robot.path, '--joint', 'fl_gripper', '--joint', 'fl_joint2')
+    interrupted = terminal('--robot', slow.path, '--joint', 'fl_joint2')  # its turn comes below
     operator.answer(BEGIN)
     operator.answer(ARMED)
     operator.answer(MOVE)
@@ -156,7 +164,6 @@ def test_what_the_operator_saw_counts_and_ctrl_c_ends_in_order(terminal, robot_f
     assert operator.end() == 1
     assert not list((tmp_path / 'config').rglob('*.json'))
 
-    interrupted = terminal('--robot', robot.path, '--joint', 'fl_joint2')
     interrupted.answer(BEGIN)
     interrupted.answer(ARMED)
     interrupted.answer(MOVE)
