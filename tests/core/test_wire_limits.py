@@ -82,9 +82,9 @@ def test_rounded_wires_may_be_off_by_the_rounding(odd):
     limits.check(Msg(data=[1, 100]), 0)
     limits.check(Msg(data=[11, 98]), 10 * MS)
     assert faults(limits) == []
-    limits.check(Msg(data=[42, 98]), 20 * MS)  # without a stamp: perhaps sent 20 ms earlier
+    limits.check(Msg(data=[41, 98]), 20 * MS)  # without a stamp: perhaps sent 20 ms earlier
     assert faults(limits) == []
-    limits.check(Msg(data=[75, 98]), 30 * MS)
+    limits.check(Msg(data=[74, 98]), 30 * MS)
     assert faults(limits) == ['step']
 
 
