@@ -130,7 +130,7 @@ def _topics(robot: Robot) -> Table:
             f'state {key}', robot.topic(state.topic), state.type, f'{state.rate_hz:g} Hz'
         )
     for key, command in robot.file.command_topics.items():
-        rate = f'{robot.file.command_rate_hz:g} Hz'
+        rate = f'{robot.file.command_rate_hz / robot.ticks_between(key):g} Hz'
         table.add_row(f'command {key}', robot.topic(command.topic), command.type, rate)
     return table
 
