@@ -12,6 +12,7 @@ from importlib import import_module
 import json
 import sys
 
+from lingbot_policy.cli.interrupts import interruptible
 from tests.faults.process_row import HERE, MARK
 
 
@@ -21,4 +22,5 @@ def main(row: str, robot: str) -> None:
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    with interruptible():
+        main(*sys.argv[1:])

@@ -18,6 +18,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from lingbot_policy.cli.interrupts import interruptible
 from lingbot_policy.robot import robot_names
 from tests.faults.process_row import ALONE, shared_line
 from tests.faults.row import Outcome, robot_of, Row
@@ -69,8 +70,10 @@ def run_row(result: Result, robot: str) -> None:
         result.problems[robot] = problems
 
 
-def run_rows(rows: list[Row], robots: list[str], console: Console) -> list[Result]:
-    """Do every row to every robot; process rows of a robot share a running line."""
+def run_rows(
+    rows: list[Row], robots: list[str], process_robots: list[str], console: Console
+) -> list[Result]:
+    """Do every row to every robot of its kind; process rows of a robot share a running line."""
     results = [Result(row, {}, {}, {}) for row in rows]
     data = [result for result in results if result.row in DATA_ROWS]
     shared = [r for r in results if r.row in PROCESS_ROWS and r.row not in ALONE]
@@ -79,6 +82,8 @@ def run_rows(rows: list[Row], robots: list[str], console: Console) -> list[Resul
         console.print(f'{robot}: {len(rows)} rows')
         for result in data:
             run_row(result, robot)
+        if robot not in process_robots:
+            continue
         with shared_line(robot) if shared else nullcontext():
             for result in shared:
                 run_row(result, robot)
@@ -91,6 +96,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog='make faults ARGS=...', description=__doc__)
     parser.add_argument('--data-only', action='store_true', help='no processes, only the core')
     parser.add_argument('--robots', nargs='+', choices=robot_names(), default=robot_names())
+    parser.add_argument('--process-robots', nargs='+', choices=robot_names(), help='fewer robots')
     parser.add_argument('--rows', nargs='+', default=[''], help='parts of names of rows')
     chosen = parser.parse_args(arguments)
     rows = [
@@ -99,7 +105,7 @@ def main(arguments: list[str]) -> int:
         if any(part.replace('_', ' ') in row.name for part in chosen.rows)
     ]
     console = Console(width=None if sys.stdout.isatty() else 200)
-    results = run_rows(rows, chosen.robots, console)
+    results = run_rows(rows, chosen.robots, chosen.process_robots or chosen.robots, console)
     console.print(_table(results))
     wrong = _problems(results)
     for line in wrong:
@@ -188,4 +194,5 @@ def _line(cells: Iterable[str]) -> str:
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    with interruptible():
+        sys.exit(main(sys.argv[1:]))
