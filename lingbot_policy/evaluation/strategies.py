@@ -110,5 +110,5 @@ def write_json(comparisons: Sequence[Comparison], path: Path, **run: object) -> 
         }
         for each in comparisons
     ]
-    result = {**run, 'hardware': hardware(), 'versions': versions(), 'rows': rows}
+    result = {**run, 'machine': hardware(), 'versions': versions(), 'rows': rows}
     path.write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8')

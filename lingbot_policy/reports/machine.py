@@ -24,7 +24,7 @@ PACKAGES = (
 def hardware() -> dict:
     """Return processor, usable cores, memory, system and present load of this machine."""
     return {
-        'cpu': _processor(),
+        'processor': _processor(),
         'cores': len(os.sched_getaffinity(0)),
         'load_average': round(os.getloadavg()[0], 1),
         'memory_gib': round(psutil.virtual_memory().total / 2**30, 1),

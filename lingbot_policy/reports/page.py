@@ -187,7 +187,7 @@ def _making(phases: list[PhaseReport], result: dict) -> str:
     rows += [
         (
             'computer',
-            f'{machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB, '
+            f'{machine["processor"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB, '
             f'load average before {machine["load_average"]}',
         ),
         ('system', machine['system']),

@@ -125,4 +125,5 @@ def test_results_name_their_machine():
     for path in results:
         result = json.loads(path.read_text())
         assert result['machine']['processor'], path.name
+        assert result['machine']['load_average'] is not None, path.name
         assert result['rows'], path.name

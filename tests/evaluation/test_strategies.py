@@ -72,7 +72,7 @@ def test_the_table_and_the_file_hold_what_was_found(scripted, tmp_path):
     write_json(list(scripted.values()), tmp_path / 'out.json', world='kinematic')
     result = json.loads((tmp_path / 'out.json').read_text())
     assert [row['strategy'] for row in result['rows']] == list(scripted)
-    assert result['hardware']['cores'] >= 1
+    assert result['machine']['cores'] >= 1
     (episode,) = result['rows'][1]['episodes']
     assert episode['cadence']['edges'] > 10
 
