@@ -13,8 +13,9 @@ def test_the_gate_is_timed_with_commands_which_pass(monkeypatch, tmp_path, capsy
     monkeypatch.setattr('sys.argv', ['control', '--ticks', '60', '--out', str(out)])
     assert main() == 0
     report = json.loads(out.read_text())
-    assert report['results'].keys() == report['limits_ms'].keys() == LIMITS_MS.keys()
-    for found in report['results'].values():
+    assert [found['what'] for found in report['rows']] == list(report['limits_ms'])
+    assert report['limits_ms'] == LIMITS_MS
+    for found in report['rows']:
         assert 0 < found['thread_p50_ms'] <= found['thread_p99_ms'] <= found['thread_max_ms']
     told = capsys.readouterr().out
     assert all(name in told for name in LIMITS_MS)
