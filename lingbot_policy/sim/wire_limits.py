@@ -11,9 +11,7 @@ from lingbot_policy.wire import command_maps
 
 EPSILON = 5e-7  # a float32 wire rounds 6.28 by as much as 2.4e-7
 PAUSE_NS = 200_000_000  # after so long without a command, the next begins a new motion
-# A command without a stamp is dated by its arrival. After a lost one, the next may have been sent
-# by so much earlier than it seems.
-ARRIVAL_SPREAD_NS = 20_000_000
+LONGEST_WAY_NS = PAUSE_NS  # of a command whose sending is only known to lie before its arrival
 
 
 class WireLimits:
@@ -25,7 +23,7 @@ class WireLimits:
         self._fewest = robot.ticks_between(key)
         topic = robot.file.command_topics[key]
         self._where = topic.topic
-        self._spread_ns = 0 if topic.stamp == 'header' else ARRIVAL_SPREAD_NS
+        self._is_stamped = topic.stamp == 'header'
         self._slots = np.concatenate([m.slots for m in self._maps])
         ends = [
             np.sort(
@@ -40,6 +38,7 @@ class WireLimits:
         self._step = robot.step_limit[self._slots] * scale * 1.001
         self._slack = 2 * rounding
         self._last: tuple[int, np.ndarray] | None = None
+        self._sent_after_ns = 0.0  # the last command was sent no earlier
         self._counts = {'messages': 0, 'malformed': 0, 'position': 0, 'step': 0}
 
     def check(self, msg: Any, sent_ns: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -57,13 +56,28 @@ class WireLimits:
             return None
         self._counts['position'] += bool(((wire < self._low) | (wire > self._high)).any())
         if self._last is not None and sent_ns - self._last[0] < PAUSE_NS:
-            # As many steps as there were periods: the transport may lose a command.
-            between_ns = sent_ns - self._last[0] + self._spread_ns
-            steps = max(self._fewest, round(between_ns / self._period_ns))
-            farthest = steps * self._step + self._slack
-            self._counts['step'] += bool((np.abs(wire - self._last[1]) > farthest).any())
+            way = np.abs(wire - self._last[1]) - self._slack
+            steps = max(0.0, float((way / self._step).max()))
+            self._counts['step'] += self._exceeds(steps, sent_ns)
+        else:
+            self._sent_after_ns = sent_ns - LONGEST_WAY_NS
         self._last = (sent_ns, wire)
         return self._slots, values
+
+    def _exceeds(self, steps: float, sent_ns: int) -> bool:
+        """
+        Return whether there was no time for so many steps since the last command.
+
+        With stamps: as many as there were periods; the transport may lose commands. Without, the
+        motion since then takes its least time, and has to have ended before the arrival: what is
+        late, lost or comes in a bunch is no offence, and a speed above the limit adds up to one.
+        """
+        if self._is_stamped:
+            return steps > max(self._fewest, round((sent_ns - self._last[0]) / self._period_ns))
+        least_ns = self._sent_after_ns + steps * self._period_ns
+        exceeds = least_ns > sent_ns + self._fewest * self._period_ns
+        self._sent_after_ns = min(max(least_ns, sent_ns - LONGEST_WAY_NS), sent_ns)
+        return exceeds
 
     def summary(self) -> dict[str, int]:
         """Return the counts so far; ``violations`` is their sum without ``messages``."""
