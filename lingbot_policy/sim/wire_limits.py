@@ -76,7 +76,7 @@ class WireLimits:
             return steps > max(self._fewest, round((sent_ns - self._last[0]) / self._period_ns))
         least_ns = self._sent_after_ns + steps * self._period_ns
         exceeds = least_ns > sent_ns + self._fewest * self._period_ns
-        self._sent_after_ns = min(max(least_ns, sent_ns - LONGEST_WAY_NS), sent_ns)
+        self._sent_after_ns = sent_ns if exceeds else max(least_ns, sent_ns - LONGEST_WAY_NS)
         return exceeds
 
     def summary(self) -> dict[str, int]:
