@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``lingbot jog`` in a terminal, with an operator who answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import json
 import os
 from pathlib import Path
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import NamedTuple
 
 import pytest
 
@@ -88,34 +89,61 @@ class Terminal:
             self.text += character
 
 
-@pytest.fixture
-def terminal(ros_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    opened: list[Terminal] = []
+class Opened(NamedTuple):
+    """A terminal, the robot that is jogged in it, and where confirmations go."""
 
-    def start(*arguments: str) -> Terminal:
-        opened.append(Terminal(['jog', '--simulation', *arguments], tmp_path / 'config'))
-        return opened[-1]
-
-    yield start
-    for each in opened:
-        each.close()
+    operator: Terminal
+    robot: Robot
+    folder: Path
 
 
-def jogged(robot: Robot, tmp_path: Path, monkeypatch, but: str) -> Path:
-    """Note every joint as jogged but one; return the file."""
-    monkeypatch.setenv('LINGBOT_CONFIG_DIR', str(tmp_path / 'config'))
+@pytest.fixture(scope='module')
+def opened(
+    shared_env: dict[str, str], robot_file, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Opened]]:
+    """Start one terminal for each test at once: each waits for its operator, in its own domain."""
+    assumed = ['arms.left.safe_max_velocity', 'command_topics.left.topic', 'safety.watchdog']
+    robots = {
+        'last': robot_file('agilex_cobot_magic', assumed=assumed, **QUICK),
+        'key': robot_file('agilex_cobot_magic'),
+        'seen': robot_file('agilex_cobot_magic', **QUICK),
+        'interrupted': robot_file('agilex_cobot_magic'),
+    }
+    joints = {
+        'key': ['fl_joint2'],
+        'seen': ['fl_gripper', 'fl_joint2'],
+        'interrupted': ['fl_joint2'],
+    }
+    found: dict[str, Opened] = {}
+    for name, robot in robots.items():
+        folder = tmp_path_factory.mktemp(name)
+        if name == 'last':
+            with pytest.MonkeyPatch.context() as patch:
+                jogged(robot, folder, patch, but='fr_joint1')
+        arguments = ['--robot', robot.path]
+        for joint in joints.get(name, []):
+            arguments += ['--joint', joint]
+        found[name] = Opened(Terminal(['jog', '--simulation', *arguments], folder), robot, folder)
+    yield found
+    for each in found.values():
+        each.operator.close()
+
+
+def jogged(robot: Robot, folder: Path, patch: pytest.MonkeyPatch, but: str) -> None:
+    """Note every joint as jogged but one."""
+    patch.setenv('LINGBOT_CONFIG_DIR', str(folder))
     others = {joint: 'yesterday' for joint in robot.joints if joint != but}
     known = Confirmations(robot.name, 'simulation', motion_digest(robot), joints=others)
-    return save_confirmations(robot, known)
+    save_confirmations(robot, known)
 
 
-def test_the_last_joint_is_jogged_and_every_assumed_field_is_confirmed(
-    terminal, robot_file, tmp_path, monkeypatch
-):
-    assumed = ['arms.left.safe_max_velocity', 'command_topics.left.topic', 'safety.watchdog']
-    robot = robot_file('agilex_cobot_magic', assumed=assumed, **QUICK)
-    path = jogged(robot, tmp_path, monkeypatch, but='fr_joint1')
-    operator = terminal('--robot', robot.path)
+def confirmed_fields(folder: Path) -> dict[str, str]:
+    (path,) = folder.rglob('*.json')
+    return json.loads(path.read_text())['fields']
+
+
+def test_the_last_joint_is_jogged_and_every_assumed_field_is_confirmed(opened):
+    operator, robot, folder = opened['last']
     operator.answer(BEGIN)
     operator.answer(ARMED)
     operator.wait_for('joint 1 of the right arm (fr_joint1) turns by')
@@ -126,20 +154,22 @@ def test_the_last_joint_is_jogged_and_every_assumed_field_is_confirmed(
     operator.answer('safety.watchdog = ', 'n')
     assert operator.end() == 1
     assert 'arming is refused: safety.watchdog' in operator.text
-    assert json.loads(path.read_text())['fields'] == {
+    assert confirmed_fields(folder) == {
         'command_topics.left.topic': 'motion',
         'arms.left.safe_max_velocity': 'operator',
     }
 
-    again = terminal('--robot', robot.path)  # nothing is left to move
-    again.answer('safety.watchdog = ', 'y')
-    assert again.end() == 0
-    assert len(json.loads(path.read_text())['fields']) == 3
+    again = Terminal(['jog', '--simulation', '--robot', robot.path], folder)  # nothing to move
+    try:
+        again.answer('safety.watchdog = ', 'y')
+        assert again.end() == 0
+    finally:
+        again.close()
+    assert len(confirmed_fields(folder)) == 3
 
 
-def test_a_key_in_motion_stops_and_confirms_nothing(terminal, robot_file, tmp_path):
-    robot = robot_file('agilex_cobot_magic')
-    operator = terminal('--robot', robot.path, '--joint', 'fl_joint2')
+def test_a_key_in_motion_stops_and_confirms_nothing(opened):
+    operator, _, folder = opened['key']
     operator.answer(BEGIN)
     operator.answer(ARMED)
     operator.answer(MOVE)
@@ -147,13 +177,11 @@ def test_a_key_in_motion_stops_and_confirms_nothing(terminal, robot_file, tmp_pa
     operator.press(' ')
     operator.wait_for('STOPPED: a key was pressed')
     assert operator.end() == 1
-    assert not list((tmp_path / 'config').rglob('*.json'))
+    assert not list(folder.rglob('*.json'))
 
 
-def test_what_the_operator_saw_counts_and_ctrl_c_ends_in_order(terminal, robot_file, tmp_path):
-    robot, slow = (robot_file('agilex_cobot_magic', **each) for each in (QUICK, {}))
-    operator = terminal('--robot', robot.path, '--joint', 'fl_gripper', '--joint', 'fl_joint2')
-    interrupted = terminal('--robot', slow.path, '--joint', 'fl_joint2')  # its turn comes below
+def test_what_the_operator_saw_counts(opened):
+    operator, _, folder = opened['seen']
     operator.answer(BEGIN)
     operator.answer(ARMED)
     operator.answer(MOVE)
@@ -162,15 +190,19 @@ def test_what_the_operator_saw_counts_and_ctrl_c_ends_in_order(terminal, robot_f
     operator.answer('Which way first?', '-')
     operator.wait_for('NOT CONFIRMED: fr_gripper was seen to move for fl_gripper: sides are')
     assert operator.end() == 1
-    assert not list((tmp_path / 'config').rglob('*.json'))
+    assert not list(folder.rglob('*.json'))
 
-    interrupted.answer(BEGIN)
-    interrupted.answer(ARMED)
-    interrupted.answer(MOVE)
+
+def test_ctrl_c_in_motion_ends_in_order(opened):
+    operator, _, folder = opened['interrupted']
+    operator.answer(BEGIN)
+    operator.answer(ARMED)
+    operator.answer(MOVE)
     time.sleep(0.5)
-    interrupted.interrupt()
-    assert interrupted.end() == 130
-    assert 'Traceback' not in interrupted.text
+    operator.interrupt()
+    assert operator.end() == 130
+    assert 'Traceback' not in operator.text
+    assert not list(folder.rglob('*.json'))
 
 
 @pytest.mark.parametrize(
