@@ -90,8 +90,8 @@ def test_pictures_are_contiguous_rgb_and_never_twice_the_same(any_world, robot):
         assert first.dtype == np.uint8
         assert first.flags.c_contiguous
         difference = np.abs(first.astype(int) - second.astype(int))
-        assert difference.max() == 1
-        assert (difference > 0).sum() < 100
+        assert 1 <= difference.max() <= 6
+        assert (difference > 0).mean() < 0.02
 
 
 def test_the_head_picture_changes_where_the_block_moves(any_world):
