@@ -20,9 +20,9 @@ import numpy as np
 
 from benchmarks.machine import describe
 from lingbot_policy.chunk import ActionChunk
-from lingbot_policy.execution import Execution, ExecutionLimits, Mode
+from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode
 from lingbot_policy.robot import load_robot, Robot
-from lingbot_policy.safety import MeasuredState, SafetyGate
+from lingbot_policy.safety.gate import MeasuredState, SafetyGate
 from lingbot_policy.sim.detect import Block
 from lingbot_policy.sim.expert import plan_handover
 from lingbot_policy.sim.stub import KinematicWorld

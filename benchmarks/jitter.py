@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.machine import describe
 from lingbot_policy.chunk import ActionChunk
-from lingbot_policy.execution import Execution, ExecutionLimits
+from lingbot_policy.execution.executor import Execution, ExecutionLimits
 from lingbot_policy.nodes.command_thread import ask_for_realtime, CommandThread, lock_memory
 from lingbot_policy.robot import load_robot, Robot
 

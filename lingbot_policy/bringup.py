@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from lingbot_policy.strategies import find_strategy
+from lingbot_policy.execution.strategies import find_strategy
 
 Value = bool | int | float | str
 

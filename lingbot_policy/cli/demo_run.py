@@ -16,7 +16,8 @@ from lingbot_policy.bags.record_file import free_bytes
 from lingbot_policy.bringup import Deployment, require_together, Simulation
 from lingbot_policy.cli.live import LiveView
 from lingbot_policy.cli.running import RunningDeployment
-from lingbot_policy.doctor_probes import shipped_bundle
+from lingbot_policy.commissioning.environment_probes import shipped_bundle
+from lingbot_policy.execution.strategies import find_strategy
 from lingbot_policy.isolation import isolated_environment, private_domain
 from lingbot_policy.policy import POLICIES
 from lingbot_policy.reports.figures import failures, Figures, figures
@@ -25,7 +26,6 @@ from lingbot_policy.reports.page import PhaseReport, write_report
 from lingbot_policy.reports.series import read_series
 from lingbot_policy.robot import load_robot, Robot
 from lingbot_policy.sim.tasks import draw_layout, find_task
-from lingbot_policy.strategies import find_strategy
 
 TASK = 'handover'
 IMAGE_BYTES = 3  # a pixel

@@ -35,7 +35,7 @@ def doctor(
     from dataclasses import asdict
     import json
 
-    from lingbot_policy.doctor import examine
+    from lingbot_policy.commissioning.environment import examine
 
     findings = examine(robot or DEFAULT_ROBOT, bundle)
     if robot is not None and not offline:
@@ -64,8 +64,8 @@ def _live(
     broken = {finding.piece for finding in found if finding.verdict == 'no-go'}
     if broken & {'rclpy', 'robot file'}:
         return []
+    from lingbot_policy.commissioning.live_checks import live_findings
     from lingbot_policy.contract import parse_contract, POLICY_FILE
-    from lingbot_policy.live_checks import live_findings
     from lingbot_policy.nodes.probe import collect
     from lingbot_policy.robot import load_robot
 

@@ -27,7 +27,7 @@ def jog(
     """
     from lingbot_policy.cli.interrupts import interruptible
     from lingbot_policy.cli.jog_run import JogOptions, run_jog
-    from lingbot_policy.confirmations import SIMULATION
+    from lingbot_policy.commissioning.confirmations import SIMULATION
     from lingbot_policy.robot import load_robot
 
     if simulation and serial:

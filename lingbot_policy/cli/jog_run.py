@@ -19,7 +19,7 @@ from rich.console import Console
 
 from lingbot_policy.bringup import Deployment, node_specs, Simulation
 from lingbot_policy.cli.interrupts import uninterrupted
-from lingbot_policy.confirmations import (
+from lingbot_policy.commissioning.confirmations import (
     Confirmations,
     load_confirmations,
     save_confirmations,
@@ -27,8 +27,8 @@ from lingbot_policy.confirmations import (
     unconfirmed,
     value_text,
 )
+from lingbot_policy.commissioning.jog import description, Jog, JogSize, judge, plan_jog, Sighting
 from lingbot_policy.isolation import isolated_environment, private_domain
-from lingbot_policy.jog import description, Jog, JogSize, judge, plan_jog, Sighting
 from lingbot_policy.robot import Robot
 
 if TYPE_CHECKING:

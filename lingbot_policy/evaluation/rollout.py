@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lingbot_policy.cadence import CadenceReport
 from lingbot_policy.chunk import ActionChunk, NS, RejectedChunk
-from lingbot_policy.execution import Execution, ExecutionLimits
+from lingbot_policy.execution.cadence import CadenceReport
+from lingbot_policy.execution.executor import Execution, ExecutionLimits
 from lingbot_policy.observation import Observation
 from lingbot_policy.policy import Policy, Prefix
 from lingbot_policy.sim.worlds import World

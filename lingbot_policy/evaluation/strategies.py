@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from lingbot_policy.evaluation.rollout import roll_out, Rollout
+from lingbot_policy.execution.strategies import find_strategy, STRATEGIES
 from lingbot_policy.policy import Policy
 from lingbot_policy.reports.machine import hardware, versions
 from lingbot_policy.sim.worlds import World
-from lingbot_policy.strategies import find_strategy, STRATEGIES
 
 ALL = tuple(STRATEGIES)
 SHOWN = {

@@ -18,11 +18,12 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lingbot_policy.chunk import RejectedChunk
-from lingbot_policy.confirmations import require_confirmed
+from lingbot_policy.commissioning.confirmations import require_confirmed
 from lingbot_policy.contract import parse_contract
 from lingbot_policy.decode import chunk_from_msg
-from lingbot_policy.execution import Execution, ExecutionLimits, Mode, Tick
-from lingbot_policy.interlocks import StampOffsets
+from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode, Tick
+from lingbot_policy.execution.interlocks import StampOffsets
+from lingbot_policy.execution.strategies import find_strategy, StrategyOptions
 from lingbot_policy.nodes.command_thread import (
     ask_for_realtime,
     CommandThread,
@@ -48,8 +49,7 @@ from lingbot_policy.nodes.qos import qos
 from lingbot_policy.nodes.streams import RobotStreams
 from lingbot_policy.observation import ClockStepped, ClockWatch
 from lingbot_policy.robot import load_robot
-from lingbot_policy.safety import Decision, Reaction
-from lingbot_policy.strategies import find_strategy, StrategyOptions
+from lingbot_policy.safety.gate import Decision, Reaction
 
 ACKNOWLEDGED = Duration(seconds=0.5)  # what the last event may wait for its readers
 

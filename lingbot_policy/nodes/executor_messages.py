@@ -7,9 +7,9 @@ import math
 from builtin_interfaces.msg import Time
 from lingbot_msgs.msg import CommittedPlan, ExecutedCommand, SafetyEvent
 
-from lingbot_policy.execution import Execution, Mode, Tick
+from lingbot_policy.execution.executor import Execution, Mode, Tick
 from lingbot_policy.nodes.command_thread import CommandThread
-from lingbot_policy.safety import Decision, MeasuredState
+from lingbot_policy.safety.gate import Decision, MeasuredState
 
 SEVERITY = {
     Mode.DISARMED: SafetyEvent.INFO,

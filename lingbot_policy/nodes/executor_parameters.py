@@ -4,8 +4,8 @@
 
 from dataclasses import dataclass
 
+from lingbot_policy.execution.strategies import STRATEGIES
 from lingbot_policy.nodes.parameters import param
-from lingbot_policy.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rclpy.node import Node
 from rclpy.qos import LivelinessPolicy, qos_check_compatible, QoSCompatibility, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from lingbot_policy.live_facts import BodyFacts, CommandFacts
+from lingbot_policy.commissioning.live_facts import BodyFacts, CommandFacts
 from lingbot_policy.nodes.graph import endpoint_name, robot_topics
 from lingbot_policy.nodes.qos import qos
 from lingbot_policy.robot import Robot

@@ -12,7 +12,7 @@ import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
-from lingbot_policy.interlocks import EmergencyStop, Sign
+from lingbot_policy.execution.interlocks import EmergencyStop, Sign
 from lingbot_policy.nodes.encode import message_type
 from lingbot_policy.nodes.executor_parameters import ChunkExecutorParameters
 from lingbot_policy.nodes.qos import qos

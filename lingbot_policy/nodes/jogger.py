@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from lingbot_policy.bringup import environment
-from lingbot_policy.jog import diagnose, Jog, JogSize, plan_jog, unexpected
+from lingbot_policy.commissioning.jog import diagnose, Jog, JogSize, plan_jog, unexpected
 from lingbot_policy.nodes.command_thread import CommandThread
 from lingbot_policy.nodes.command_topics import CommandTopics
 from lingbot_policy.nodes.encode import command_encoders, time_msg
@@ -24,7 +24,7 @@ from lingbot_policy.nodes.graph import require_simulated
 from lingbot_policy.nodes.monitor import DISCOVERY_S
 from lingbot_policy.nodes.streams import RobotStreams
 from lingbot_policy.robot import Robot
-from lingbot_policy.safety import MeasuredState, Reaction, SafetyGate
+from lingbot_policy.safety.gate import MeasuredState, Reaction, SafetyGate
 
 NAME = 'lingbot_jog'
 MAX_STATE_AGE_S = 0.2

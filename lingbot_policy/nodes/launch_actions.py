@@ -17,10 +17,10 @@ from launch_ros.actions import LifecycleNode, PushROSNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 
 from lingbot_policy.bringup import environment, guidance_for, NodeSpec, PACKAGE, RELAYS
+from lingbot_policy.execution.strategies import STRATEGIES
 from lingbot_policy.nodes.launch_arguments import ARGUMENTS
 from lingbot_policy.nodes.lifecycle import NOT_STARTED
 from lingbot_policy.robot import load_robot
-from lingbot_policy.strategies import STRATEGIES
 
 RESPAWN_DELAY_S = 1.0
 

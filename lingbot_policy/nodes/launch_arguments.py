@@ -5,9 +5,9 @@
 from dataclasses import dataclass
 
 from lingbot_policy.bringup import Deployment, Simulation
+from lingbot_policy.execution.strategies import STRATEGIES
 from lingbot_policy.policy import POLICIES
 from lingbot_policy.sim.worlds import WORLDS
-from lingbot_policy.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 
 from lingbot_policy.backends.committed import continuation, CONTINUED
 from lingbot_policy.decode import stamp_ns
+from lingbot_policy.execution.strategies import find_strategy
 from lingbot_policy.nodes.diagnostics import Diagnostics, ERROR, OK, WARN
 from lingbot_policy.nodes.encode import chunk_to_msg, time_msg
 from lingbot_policy.nodes.lifecycle import fail, run, transition
@@ -38,7 +39,6 @@ from lingbot_policy.observation import (
 )
 from lingbot_policy.policy import load_policy, Prefix
 from lingbot_policy.robot import load_robot
-from lingbot_policy.strategies import find_strategy
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from rclpy.task import Future
 from std_msgs.msg import String
 
 from lingbot_policy.bringup import environment
+from lingbot_policy.commissioning.live_facts import LiveFacts, PolicyFacts, TopicFacts
 from lingbot_policy.decode import image_from_msg, stamp_ns, StateDecoder
-from lingbot_policy.live_facts import LiveFacts, PolicyFacts, TopicFacts
 from lingbot_policy.nodes.encode import message_type
 from lingbot_policy.nodes.graph import endpoint_name
 from lingbot_policy.nodes.graph_facts import body_facts, command_facts, older_nodes, publishers

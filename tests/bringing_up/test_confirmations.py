@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lingbot_policy.confirmations import (
+from lingbot_policy.commissioning.confirmations import (
     Confirmations,
     load_confirmations,
     motion_digest,

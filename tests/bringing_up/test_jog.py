@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lingbot_policy.jog import (
+from lingbot_policy.commissioning.jog import (
     description,
     diagnose,
     JogSize,

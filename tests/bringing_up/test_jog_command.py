@@ -15,7 +15,11 @@ from typing import NamedTuple
 
 import pytest
 
-from lingbot_policy.confirmations import Confirmations, motion_digest, save_confirmations
+from lingbot_policy.commissioning.confirmations import (
+    Confirmations,
+    motion_digest,
+    save_confirmations,
+)
 from lingbot_policy.robot import Robot
 
 pytestmark = pytest.mark.ros

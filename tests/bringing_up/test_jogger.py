@@ -13,7 +13,7 @@ import math
 import numpy as np
 import pytest
 
-from lingbot_policy.jog import JogSize
+from lingbot_policy.commissioning.jog import JogSize
 from lingbot_policy.nodes.jogger import Jogger, JogStopped, SIMULATED_STATE_AGE_S
 from lingbot_policy.robot import Robot
 

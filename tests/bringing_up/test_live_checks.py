@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lingbot_policy.contract import scripted_contract
-from lingbot_policy.doctor import Finding
-from lingbot_policy.live_checks import live_findings
-from lingbot_policy.live_facts import (
+from lingbot_policy.commissioning.environment import Finding
+from lingbot_policy.commissioning.live_checks import live_findings
+from lingbot_policy.commissioning.live_facts import (
     BodyFacts,
     CommandFacts,
     LiveFacts,
     PolicyFacts,
     TopicFacts,
 )
+from lingbot_policy.contract import scripted_contract
 from lingbot_policy.robot import load_robot, Robot
 
 EXECUTOR = '/chunk_executor'

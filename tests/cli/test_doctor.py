@@ -8,7 +8,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 import pytest
 
-from lingbot_policy import doctor, doctor_probes
+from lingbot_policy.commissioning import environment, environment_probes
 from lingbot_policy.robot import load_robot
 
 
@@ -46,14 +46,14 @@ def test_this_environment_is_a_go(lingbot):
 
 
 def test_an_unknown_robot_is_a_finding_and_not_the_end():
-    known, finding = doctor._robot('agilex')
+    known, finding = environment._robot('agilex')
     assert known is None
     assert finding.verdict == 'no-go'
     assert 'did you mean' in finding.found
 
 
 def test_a_missing_package_and_a_wrong_version_are_told_apart():
-    fault = doctor._package_fault
+    fault = environment._package_fault
     assert fault(Requirement('no-such-package'), {}) == 'no-such-package is missing'
     assert 'needed <1' in fault(Requirement('numpy<1'), {})
     assert fault(Requirement('numpy>1'), {}) is None
@@ -63,9 +63,9 @@ def test_segments_of_ended_processes_are_counted(tmp_path: Path):
     (tmp_path / 'fastrtps_0123456789abcdef').write_bytes(bytes(8192))
     (tmp_path / 'fastrtps_port7411').write_bytes(bytes(4096))
     (tmp_path / 'other').write_bytes(bytes(4096))
-    assert doctor_probes.lingering_segments(tmp_path) == (2, 12288)
+    assert environment_probes.lingering_segments(tmp_path) == (2, 12288)
 
 
 def test_a_crash_of_a_piece_is_told_and_survived():
-    problem, _ = doctor_probes._attempt('import os; os.kill(os.getpid(), 11)')
+    problem, _ = environment_probes._attempt('import os; os.kill(os.getpid(), 11)')
     assert problem == 'crashed with signal 11'

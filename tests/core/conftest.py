@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
-from lingbot_policy.execution import Execution, ExecutionLimits, Mode, Tick
+from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode, Tick
 from lingbot_policy.robot import load_robot, Robot
 
 ODD = Path(__file__).parents[1] / 'data' / 'robots' / 'odd.yaml'

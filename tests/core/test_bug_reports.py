@@ -12,11 +12,11 @@ import pytest
 from lingbot_policy.backends.committed import committed_steps, Continuation, TAKEOVER_STEPS
 from lingbot_policy.chunk import ActionChunk
 from lingbot_policy.contract import scripted_contract
-from lingbot_policy.delay import DelayEstimate, WINDOW
-from lingbot_policy.execution import Mode
+from lingbot_policy.execution.delay import DelayEstimate, WINDOW
+from lingbot_policy.execution.executor import Mode
+from lingbot_policy.execution.schedule import Schedule
+from lingbot_policy.execution.strategies import StrategyOptions
 from lingbot_policy.policy import Prefix
-from lingbot_policy.schedule import Schedule
-from lingbot_policy.strategies import StrategyOptions
 
 MS = 1_000_000
 S = 1_000 * MS

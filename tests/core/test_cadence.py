@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
-from lingbot_policy.cadence import Cadence, WINDOW
-from lingbot_policy.schedule import Splice
+from lingbot_policy.execution.cadence import Cadence, WINDOW
+from lingbot_policy.execution.schedule import Splice
 
 MS = 1_000_000
 TICK = 10 * MS

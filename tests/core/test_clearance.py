@@ -5,11 +5,11 @@
 import numpy as np
 import pytest
 
-from lingbot_policy.clearance import ArmPoints, Clearance, distances
 from lingbot_policy.kinematics import arm_chains, table_height
 from lingbot_policy.robot import load_robot, Robot, robot_names, SIDES
 from lingbot_policy.robot_schema import Box
-from lingbot_policy.safety import MeasuredState, Reaction, SafetyGate
+from lingbot_policy.safety.clearance import ArmPoints, Clearance, distances
+from lingbot_policy.safety.gate import MeasuredState, Reaction, SafetyGate
 
 AGILEX = load_robot('agilex_cobot_magic')
 TENTH = 'tests/data/robots/tenth.yaml'

@@ -4,7 +4,7 @@
 
 import pytest
 
-from lingbot_policy.delay import DelayEstimate, WINDOW
+from lingbot_policy.execution.delay import DelayEstimate, WINDOW
 
 MS = 1_000_000
 

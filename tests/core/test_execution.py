@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
-from lingbot_policy.execution import Mode, Tick
-from lingbot_policy.safety import Reaction
+from lingbot_policy.execution.executor import Mode, Tick
+from lingbot_policy.safety.gate import Reaction
 
 MS = 1_000_000
 TICK = 10 * MS

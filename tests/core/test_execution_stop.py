@@ -4,8 +4,8 @@
 
 import pytest
 
-from lingbot_policy.execution import Mode
-from lingbot_policy.safety import Reaction
+from lingbot_policy.execution.executor import Mode
+from lingbot_policy.safety.gate import Reaction
 
 MS = 1_000_000
 

@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
-from lingbot_policy.execution import Execution, ExecutionLimits, Mode
-from lingbot_policy.safety import Reaction
+from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode
+from lingbot_policy.safety.gate import Reaction
 
 MS = 1_000_000
 

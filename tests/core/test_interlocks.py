@@ -4,7 +4,7 @@
 
 import pytest
 
-from lingbot_policy.interlocks import EmergencyStop, Sign, StampOffsets
+from lingbot_policy.execution.interlocks import EmergencyStop, Sign, StampOffsets
 from lingbot_policy.robot import load_robot
 
 MS = 1_000_000

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from lingbot_policy.interpolation import Trajectory
+from lingbot_policy.execution.interpolation import Trajectory
 
 SAMPLES = st.lists(
     st.lists(st.floats(-3.0, 3.0), min_size=2, max_size=2), min_size=2, max_size=12

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from lingbot_policy.motions import SHORTEST_S, WayHome
+from lingbot_policy.execution.motions import SHORTEST_S, WayHome
 from lingbot_policy.robot import load_robot, robot_names
 
 

@@ -10,7 +10,7 @@ Per tick a command may move by 0.01, 0.01, 0.01, 0.02, 0.02, and by 0.001, 0.001
 import numpy as np
 import pytest
 
-from lingbot_policy.safety import Decision, MeasuredState, Reaction, SafetyGate
+from lingbot_policy.safety.gate import Decision, MeasuredState, Reaction, SafetyGate
 
 MS = 1_000_000
 REST = np.array([0.0, 0.5, 1.0, 0.25, 0.0])

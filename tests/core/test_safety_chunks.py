@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
-from lingbot_policy.execution import Execution, ExecutionLimits, Mode
+from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode
 from lingbot_policy.robot import load_robot, Robot, robot_names
 from tests.faults.witness import Witness
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from lingbot_policy.robot import load_robot, Robot, robot_names
-from lingbot_policy.safety import MeasuredState, Reaction, SafetyGate
-from lingbot_policy.safety_limits import CommandedMotion
+from lingbot_policy.safety.gate import MeasuredState, Reaction, SafetyGate
+from lingbot_policy.safety.limits import CommandedMotion
 
 ROUNDING = 1e-9
 ROBOTS = {name: load_robot(name) for name in robot_names()}

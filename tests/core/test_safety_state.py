@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lingbot_policy.robot import load_robot, Robot, robot_names
-from lingbot_policy.safety import Decision, MeasuredState, Reaction, SafetyGate
+from lingbot_policy.safety.gate import Decision, MeasuredState, Reaction, SafetyGate
 
 MS = 1_000_000
 TICK = 10 * MS

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
-from lingbot_policy.schedule import Schedule, Splice
+from lingbot_policy.execution.schedule import Schedule, Splice
 
 MS = 1_000_000
 STEP = 100 * MS

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lingbot_policy.chunk import ActionChunk
-from lingbot_policy.schedule import MOST_CHUNKS, Schedule
-from lingbot_policy.strategies import STRATEGIES, StrategyOptions
+from lingbot_policy.execution.schedule import MOST_CHUNKS, Schedule
+from lingbot_policy.execution.strategies import STRATEGIES, StrategyOptions
 
 STEP = 100_000_000
 OVERLAPPING = [name for name, strategy in STRATEGIES.items() if not strategy.waits]

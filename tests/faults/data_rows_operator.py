@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stops, arming, speed, and long holds: what an operator does at the wrong moment."""
 
-from lingbot_policy.confirmations import require_confirmed
-from lingbot_policy.execution import Mode
-from lingbot_policy.interlocks import EmergencyStop, Sign
+from lingbot_policy.commissioning.confirmations import require_confirmed
+from lingbot_policy.execution.executor import Mode
+from lingbot_policy.execution.interlocks import EmergencyStop, Sign
 from lingbot_policy.robot import Robot
 from tests.faults.rig import INSTRUCTION, Rig, S
 from tests.faults.row import data_row

@@ -7,7 +7,7 @@ import yaml
 
 from lingbot_policy.backends.committed import committed_steps, CommittedSteps
 from lingbot_policy.contract import scripted_contract
-from lingbot_policy.execution import Mode
+from lingbot_policy.execution.executor import Mode
 from lingbot_policy.policy import Prefix
 from lingbot_policy.robot import parse_robot, Robot
 from tests.faults.rig import Rig

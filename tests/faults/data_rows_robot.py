@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lingbot_policy.clearance import Clearance
-from lingbot_policy.execution import Mode
+from lingbot_policy.execution.executor import Mode
 from lingbot_policy.kinematics import table_height
 from lingbot_policy.robot import Robot
+from lingbot_policy.safety.clearance import Clearance
 from lingbot_policy.wire import read_field, state_maps
 from tests.faults.rig import Rig
 from tests.faults.row import data_row

@@ -17,7 +17,7 @@ import psutil
 import yaml
 
 from lingbot_policy.bringup import NodeSpec
-from lingbot_policy.confirmations import load_confirmations, save_confirmations
+from lingbot_policy.commissioning.confirmations import load_confirmations, save_confirmations
 from lingbot_policy.nodes.supervisor import Supervisor
 from lingbot_policy.robot import load_robot
 from tests.faults.network import Link, linked_namespaces, refusal, UDP_ONLY

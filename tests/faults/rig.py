@@ -17,8 +17,8 @@ import numpy as np
 
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
 from lingbot_policy.decode import chunk_from_msg, StateDecoder
-from lingbot_policy.execution import Execution, ExecutionLimits, Mode
-from lingbot_policy.interlocks import EmergencyStop, Sign, StampOffsets
+from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode
+from lingbot_policy.execution.interlocks import EmergencyStop, Sign, StampOffsets
 from lingbot_policy.nodes.encode import chunk_to_msg, command_encoders, state_encoders, time_msg
 from lingbot_policy.observation import (
     ClockStepped,
@@ -30,7 +30,7 @@ from lingbot_policy.observation import (
     StaleObservation,
 )
 from lingbot_policy.robot import Robot
-from lingbot_policy.safety import Reaction
+from lingbot_policy.safety.gate import Reaction
 from tests.faults.sway import Sway
 from tests.faults.witness import Witness
 

@@ -5,7 +5,11 @@
 import pytest
 
 from lingbot_policy.bringup import node_specs
-from lingbot_policy.confirmations import Confirmations, motion_digest, save_confirmations
+from lingbot_policy.commissioning.confirmations import (
+    Confirmations,
+    motion_digest,
+    save_confirmations,
+)
 from lingbot_policy.robot import load_robot
 
 pytestmark = pytest.mark.ros

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lingbot_policy.robot import load_robot, robot_names
-from lingbot_policy.safety import MeasuredState, SafetyGate
+from lingbot_policy.safety.gate import MeasuredState, SafetyGate
 from lingbot_policy.sim.detect import Block
 from lingbot_policy.sim.expert import plan_handover, plan_sway
 from lingbot_policy.sim.stub import KinematicWorld

@@ -3,7 +3,7 @@
 """For whom the arms move: which policy and instruction, and for how long after a hold."""
 
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
-from lingbot_policy.strategies import find_strategy
+from lingbot_policy.execution.strategies import find_strategy
 
 
 class Licence:

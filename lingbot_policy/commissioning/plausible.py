@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lingbot_policy.live_facts import TopicFacts
+from lingbot_policy.commissioning.live_facts import TopicFacts
 from lingbot_policy.robot import Robot, SIDES
 
 TURN = 2 * np.pi

@@ -13,13 +13,13 @@ import math
 
 import numpy as np
 
-from lingbot_policy.clearance import Clearance
-from lingbot_policy.decision import Decision, MeasuredState, Reaction
-from lingbot_policy.following import FollowingWatch
-from lingbot_policy.health import StateWatch
 from lingbot_policy.kinematics import table_height
 from lingbot_policy.robot import Robot
-from lingbot_policy.safety_limits import CommandedMotion, Move, Offence
+from lingbot_policy.safety.clearance import Clearance
+from lingbot_policy.safety.decision import Decision, MeasuredState, Reaction
+from lingbot_policy.safety.following import FollowingWatch
+from lingbot_policy.safety.health import StateWatch
+from lingbot_policy.safety.limits import CommandedMotion, Move, Offence
 
 
 class SafetyGate:

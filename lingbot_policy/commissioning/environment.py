@@ -22,8 +22,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 import psutil
 
-from lingbot_policy import doctor_probes as probes
 from lingbot_policy.bringup import environment
+from lingbot_policy.commissioning import environment_probes as probes
 from lingbot_policy.robot import load_robot, Robot
 
 PACKAGE = 'lingbot_policy'

@@ -5,9 +5,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lingbot_policy.commissioning.environment import Finding, GO, NO_GO, NOTE
+from lingbot_policy.commissioning.live_facts import BodyFacts, LiveFacts, PolicyFacts
 from lingbot_policy.contract import parse_contract, PolicyContract
-from lingbot_policy.doctor import Finding, GO, NO_GO, NOTE
-from lingbot_policy.live_facts import BodyFacts, LiveFacts, PolicyFacts
 from lingbot_policy.robot import Robot
 from lingbot_policy.robot_faults import OURS
 from lingbot_policy.robot_schema import BodyGroup

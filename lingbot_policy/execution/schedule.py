@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lingbot_policy.chunk import ActionChunk, NS, RejectedChunk, require_executable, require_timely
-from lingbot_policy.strategies import find_strategy, Plan, plan_of, StrategyOptions
+from lingbot_policy.execution.strategies import find_strategy, Plan, plan_of, StrategyOptions
 
 MOST_CHUNKS = 12  # an ensemble of more costs time; their weights are next to nothing
 SPEED_CHANGE_PER_S = 2.0  # from standstill to full speed in half a second

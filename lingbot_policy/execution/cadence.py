@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lingbot_policy.execution.schedule import Splice
 from lingbot_policy.robot import Robot
-from lingbot_policy.schedule import Splice
 
 WINDOW = 8192
 STALLS = ('no_chunk', 'deadman')  # motion ended for want of a chunk

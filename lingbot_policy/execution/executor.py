@@ -12,15 +12,15 @@ from enum import StrEnum
 
 import numpy as np
 
-from lingbot_policy.cadence import Cadence
 from lingbot_policy.chunk import ActionChunk, RejectedChunk
-from lingbot_policy.delay import DelayEstimate
-from lingbot_policy.licence import Licence
-from lingbot_policy.motions import Motion
+from lingbot_policy.execution.cadence import Cadence
+from lingbot_policy.execution.delay import DelayEstimate
+from lingbot_policy.execution.licence import Licence
+from lingbot_policy.execution.motions import Motion
+from lingbot_policy.execution.schedule import PlannedStep, Schedule
+from lingbot_policy.execution.strategies import StrategyOptions
 from lingbot_policy.robot import Robot
-from lingbot_policy.safety import Decision, MeasuredState, Reaction, SafetyGate
-from lingbot_policy.schedule import PlannedStep, Schedule
-from lingbot_policy.strategies import StrategyOptions
+from lingbot_policy.safety.gate import Decision, MeasuredState, Reaction, SafetyGate
 
 
 class Mode(StrEnum):

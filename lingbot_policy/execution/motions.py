@@ -4,9 +4,9 @@
 
 import numpy as np
 
-from lingbot_policy.delay import DelayEstimate
+from lingbot_policy.execution.delay import DelayEstimate
+from lingbot_policy.execution.schedule import PlannedStep, Schedule
 from lingbot_policy.robot import Robot
-from lingbot_policy.schedule import PlannedStep, Schedule
 
 FIRST_SHARE, LAST_SHARE = 0.05, 0.999  # of full speed, in a soft start
 CAUGHT_UP = 1e-6  # rad or strokes

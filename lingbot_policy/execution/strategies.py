@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lingbot_policy.chunk import ActionChunk, NS
-from lingbot_policy.interpolation import Trajectory
+from lingbot_policy.execution.interpolation import Trajectory
 
 
 class Plan(NamedTuple):

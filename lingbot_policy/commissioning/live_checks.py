@@ -9,10 +9,9 @@ A topic where all is well is one row; otherwise each thing that is wrong is a ro
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lingbot_policy.contract import PolicyContract
-from lingbot_policy.doctor import Finding, GO, NO_GO, NOTE
-from lingbot_policy.live_facts import CommandFacts, LiveFacts, TopicFacts
-from lingbot_policy.live_system import (
+from lingbot_policy.commissioning.environment import Finding, GO, NO_GO, NOTE
+from lingbot_policy.commissioning.live_facts import CommandFacts, LiveFacts, TopicFacts
+from lingbot_policy.commissioning.live_system import (
     as_simulated,
     body_findings,
     domain_finding,
@@ -20,7 +19,8 @@ from lingbot_policy.live_system import (
     policy_findings,
     simulation_findings,
 )
-from lingbot_policy.plausible import doubts, twins
+from lingbot_policy.commissioning.plausible import doubts, twins
+from lingbot_policy.contract import PolicyContract
 from lingbot_policy.robot import Robot
 from lingbot_policy.robot_schema import Camera, CommandTopic, StateTopic
 
