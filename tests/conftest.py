@@ -6,9 +6,15 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 
+from hypothesis import settings
 import pytest
 
 from lingbot_policy.isolation import isolated_environment, private_domain
+
+# The same examples each time; `HYPOTHESIS_PROFILE=explore` looks for others.
+settings.register_profile('explore', deadline=None)
+settings.register_profile('same', deadline=None, derandomize=True)
+settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'same'))
 
 
 @pytest.fixture

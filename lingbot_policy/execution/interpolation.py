@@ -74,8 +74,8 @@ def _tangents(
     before, after = slopes[:-1], slopes[1:]
     weight_before = 2 * lengths[1:] + lengths[:-1]
     weight_after = lengths[1:] + 2 * lengths[:-1]
-    turns = before * after <= 0.0
-    with np.errstate(divide='ignore', invalid='ignore'):
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+        turns = before * after <= 0.0
         harmonic = (weight_before + weight_after) / (weight_before / before + weight_after / after)
     inner = np.where(turns, 0.0, harmonic)
     first = slopes[0]

@@ -106,6 +106,8 @@ class Schedule:
         offset_ns = chunk.first_step_offset * chunk.step_ns
         executed_ns = self._executed_ns(chunk.t_ref_ns, ros_now_ns)
         new = plan_of(chunk, now_ns - executed_ns + offset_ns)
+        if new.end_ns < now_ns:
+            raise RejectedChunk('late', 'its last step was executed before it came')
         old = self._plan if self._plan is not None and now_ns <= self._plan.end_ns else None
         if self._plan is None:
             self._pieces.append((ros_now_ns, self.speed))

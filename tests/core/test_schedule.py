@@ -313,6 +313,15 @@ def test_sync_refuses_what_was_seen_before_standstill():
     assert line.now == 3.0
 
 
+def test_sync_refuses_a_chunk_seen_so_long_before_that_its_steps_are_over():
+    line = Line('sync', ros_ns=STEP)
+    line.accept(chunk(t_ref_ns=STEP, steps=20))
+    line.advance(8 * STEP)
+    line.schedule.clear()
+    assert line.rejects(chunk(t_ref_ns=2 * STEP, steps=4)) == 'late'
+    assert line.now is None
+
+
 def test_sync_takes_any_first_chunk_after_it_was_cleared():
     line = Line('sync', ros_ns=STEP)
     line.schedule.finish(ros_now_ns=10 * STEP)

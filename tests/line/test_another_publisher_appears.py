@@ -105,6 +105,11 @@ def test_a_publisher_that_may_be_idle_is_tolerated_until_it_speaks(
     time.sleep(1.0)  # what is to be shown is that nothing happens
     assert all(event.state != 'stopped' for event in probe.events)
 
-    leader.stdin.write('speak\n')
+    def is_stopped() -> bool:  # the sentinel listens by best effort, and may miss a word
+        leader.stdin.write('speak\n')
+        time.sleep(0.2)
+        return any(event.state == 'stopped' for event in probe.events)
+
+    probe.wait('a stop', is_stopped)
     stopped = probe.wait_event('stopped', f'{TOPIC}: /teleoperation')
     assert 'others publish commands' in stopped.reason
