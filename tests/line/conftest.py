@@ -163,11 +163,16 @@ def moved(commands: list[Command]) -> float:
 
 
 class Line:
-    """A running deployment, looked after as `lingbot up` does it."""
+    """
+    A running deployment, looked after as `lingbot up` does it.
+
+    While ``is_looked_after`` is false nobody starts again what has died.
+    """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
         self.incidents: list[Incident] = []
+        self.is_looked_after = True
         self._ends = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name='keeper', daemon=True)
         self._keeper.start()
@@ -195,7 +200,8 @@ class Line:
 
     def _keep(self) -> None:
         while not self._ends.wait(0.05):
-            self.incidents += self.supervisor.poll()
+            if self.is_looked_after:
+                self.incidents += self.supervisor.poll()
 
 
 @pytest.fixture
