@@ -12,6 +12,9 @@ TORCH_INDEX ?=
 EXTRAS ?= model,relay,sim,train,test
 ARGS ?=
 
+# Process tests share processors with whatever else runs. One which fails is run once more, and named.
+REPEAT ?= --reruns 1 -rR
+
 MSGS := ros2_ws/src/lingbot_msgs
 MSGS_SOURCES := $(wildcard $(MSGS)/CMakeLists.txt $(MSGS)/p* $(MSGS)/msg/* $(MSGS)/action/*)
 PIP := .venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check
@@ -48,7 +51,7 @@ demo: $(READY)  ## Run the demonstration in simulation
 
 test: lint  ## Run the linter and all tests
 	@$(RUN) python tests/vendor_msgs/install.py
-	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(REPEAT) $(ARGS)
 
 faults: $(READY)  ## Run the fault matrix and write docs/fault_matrix.md
 	@$(RUN) python tests/vendor_msgs/install.py

@@ -43,7 +43,15 @@ EXTRAS = {
     'relay': ['roslibpy'],
     'sim': ['mujoco', 'PyOpenGL'],
     'train': ['tokenizers', 'torch==2.13.0', 'transformers==5.23.*'],
-    'test': ['hypothesis', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff', 'safetensors'],
+    'test': [
+        'hypothesis',
+        'pytest',
+        'pytest-rerunfailures',
+        'pytest-timeout',
+        'pytest-xdist',
+        'ruff',
+        'safetensors',
+    ],
     'colcon': [
         'colcon-bash',
         'colcon-cmake',
