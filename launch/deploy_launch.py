@@ -34,13 +34,14 @@ def generate_launch_description() -> LaunchDescription:
             'operator_confirms': argument('operator_confirms'),
             'serial': argument('serial'),
             'speed': argument('speed'),
+            'shadow': argument('shadow'),
         },
     )
     is_recorded = IfCondition(NotEqualsSubstitution(LaunchConfiguration('record'), ''))
     return LaunchDescription(
         [
             *declare('robot', 'policy', 'bundle', 'instruction', 'seed', 'strategy', 'speed'),
-            *declare('operator_confirms', 'serial', 'record', 'link_host'),
+            *declare('shadow', 'operator_confirms', 'serial', 'record', 'link_host'),
             *declare('namespace', 'vendor_namespace'),
             bring_up(
                 node_specs(deployment), {'episode_recorder': is_recorded, **relay_conditions()}

@@ -32,6 +32,9 @@ ARGUMENTS = {
         choices=tuple(STRATEGIES),
     ),
     'speed': Argument('Share of the predicted speed, 0.01 to 1.', '1.0', float),
+    'shadow': Argument(
+        'Infer, gate and record, and never command the robot.', 'false', bool, ('false', 'true')
+    ),
     'operator_confirms': Argument(
         "An operator has done the robot file's arming steps.", 'false', bool, ('false', 'true')
     ),

@@ -15,7 +15,7 @@ from lingbot_policy.nodes.launch_arguments import ARGUMENTS
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted((REPOSITORY / 'launch').glob('*.py'))
 ACTIONS = REPOSITORY / 'lingbot_policy' / 'nodes' / 'launch_actions.py'
-CHOSEN = {'policy', 'world', 'strategy', 'operator_confirms'}
+CHOSEN = {'policy', 'world', 'strategy', 'shadow', 'operator_confirms'}
 
 
 def calls(path: Path, name: str) -> list[ast.Call]:
@@ -85,6 +85,17 @@ def test_the_parameters_of_the_executor_are_its_own():
     for key, value in zip(executor.keys, executor.values, strict=True):
         assert key.value == value.args[0].value
         assert kinds[key.value] is ARGUMENTS[key.value].kind
+
+
+def test_a_launch_can_ask_of_the_executor_what_lingbot_up_can():
+    given = []
+    for path in (
+        REPOSITORY / 'lingbot_policy' / 'cli' / 'up.py',
+        REPOSITORY / 'launch' / 'deploy_launch.py',
+    ):
+        (call,) = calls(path, 'Deployment')
+        given.append({key.value for key in named(call)['executor'].keys})
+    assert given[0] == given[1]
 
 
 def test_the_namespace_comes_first_and_the_environment_before_the_nodes():

@@ -147,6 +147,14 @@ def test_a_deployment_needs_an_operator_and_records_where_it_is_asked_to(launch,
     plain.interrupt()
 
 
+def test_a_deployment_in_shadow_says_that_nothing_is_commanded(launch):
+    deploy = launch(
+        'deploy_launch.py', 'robot:=agilex_cobot_magic', 'policy:=hold', 'shadow:=true'
+    )
+    deploy.wait_for(r'\[chunk_executor\]: active .*in shadow: nothing is commanded')
+    deploy.interrupt()
+
+
 @pytest.mark.parametrize(
     ('robot', 'relays'),
     [
