@@ -11,6 +11,7 @@ import numpy as np
 
 from lingbot_policy.kinematics import arm_chains
 from lingbot_policy.robot import Robot, SIDES
+from lingbot_policy.safety.decision import told
 
 TOOL_ABOVE_TABLE_M = 0.01  # the finger tips reach a little beyond the tool point
 MOUNT_LINKS = 3  # links which begin at the shoulder may stand on the table, or beside it
@@ -132,8 +133,8 @@ class Clearance:
             self._known = (command, room[0])
             return ''
         worst = int(np.where(wrong, nearest, np.inf).argmin())
-        limit = self._limits[worst]
-        return f'{self._names[worst]} at {nearest[worst] + limit:.3f} m, limit {limit:.3f}'
+        distance, limit = told(nearest[worst] + self._limits[worst], self._limits[worst])
+        return f'{self._names[worst]} at {distance} m, limit {limit}'
 
     def room(self, postures: np.ndarray) -> np.ndarray:
         """Return every distance less its limit, (postures, distances), for (postures, dof)."""

@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+import math
 
 import numpy as np
 
@@ -45,3 +46,16 @@ class MeasuredState:
 
     positions: np.ndarray
     received_ns: np.ndarray
+
+
+def told(value: float, limit: float) -> tuple[str, str]:
+    """
+    Return a finite value and its limit as text, never the same unless they are equal.
+
+    At least three decimals, and as many as three digits of the limit and of what lies between
+    the two take.
+    """
+    between = abs(value - limit)
+    least = min((size for size in (between, abs(limit)) if size > 0.0), default=1.0)
+    decimals = max(3, 2 - math.floor(math.log10(least)))
+    return f'{value:.{decimals}f}', f'{limit:.{decimals}f}'

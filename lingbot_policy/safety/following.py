@@ -5,6 +5,7 @@
 import numpy as np
 
 from lingbot_policy.robot import Robot
+from lingbot_policy.safety.decision import told
 
 STOP_AFTER = 2.0  # times following_error_s: the time to hold, and then as long again
 _NEVER = np.iinfo(np.int64).max
@@ -52,7 +53,8 @@ class FollowingWatch:
         self.must_stop = waited_ns > self._stop_ns
         if not self.is_failing:
             return ''
+        found, limit = told(self.error, self.tolerance[worst])
         return (
-            f'{self.joint} is {self.error:.3f} rad from its command for {waited_ns * 1e-9:.2f} s, '
-            f'limit {self.tolerance[worst]:.3f} rad for {self._after_ns * 1e-9:.2f} s'
+            f'{self.joint} is {found} rad from its command for {waited_ns * 1e-9:.2f} s, '
+            f'limit {limit} rad for {self._after_ns * 1e-9:.2f} s'
         )

@@ -16,7 +16,7 @@ import numpy as np
 from lingbot_policy.kinematics import table_height
 from lingbot_policy.robot import Robot
 from lingbot_policy.safety.clearance import Clearance
-from lingbot_policy.safety.decision import Decision, MeasuredState, Reaction
+from lingbot_policy.safety.decision import Decision, MeasuredState, Reaction, told
 from lingbot_policy.safety.following import FollowingWatch
 from lingbot_policy.safety.health import StateWatch
 from lingbot_policy.safety.limits import CommandedMotion, Move, Offence
@@ -212,7 +212,8 @@ class SafetyGate:
 
     def _clamped(self, move: Move, offence: Offence) -> Decision:
         name = self._robot.joints[offence.index]
-        reason = f'{offence.word}: {name} at {offence.value:.3f}, limit {offence.limit:.3f}'
+        value, limit = told(offence.value, offence.limit)
+        reason = f'{offence.word}: {name} at {value}, limit {limit}'
         return Decision(
             Reaction.CLAMP, move.positions, reason, name, offence.value, float(offence.limit)
         )

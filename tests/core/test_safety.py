@@ -10,6 +10,7 @@ Per tick a command may move by 0.01, 0.01, 0.01, 0.02, 0.02, and by 0.001, 0.001
 import numpy as np
 import pytest
 
+from lingbot_policy.safety.decision import told
 from lingbot_policy.safety.gate import Decision, MeasuredState, Reaction, SafetyGate
 
 MS = 1_000_000
@@ -87,6 +88,29 @@ def test_speeding_up_too_fast_is_clamped_and_told_as_acceleration(odd):
     decision = gate.check(REST + [0.004, 0, 0, 0, 0], state(), 0)
     assert_is(decision, Reaction.CLAMP, 'acceleration: l1 at 40.000, limit 10.000', 'l1')
     assert decision.positions[0] == pytest.approx(0.001)
+
+
+def test_a_clamp_by_next_to_nothing_is_told_with_two_different_numbers(odd):
+    decision = seeded(odd).check(REST - [0, 0, 0, 0, 4e-5], state(), 0)
+    assert decision.reason == 'position: rg at -0.0000400, limit 0.0000000'
+    decision = seeded(odd, [1.0, 0.5, 1.0, 0.25, 0.0]).check(
+        np.array([1.00002, 0.5, 1.0, 0.25, 0.0]), state([1.0, 0.5, 1.0, 0.25, 0.0]), 0
+    )
+    assert decision.reason == 'position: l1 at 1.0000200, limit 1.0000000'
+
+
+@pytest.mark.parametrize(
+    ('value', 'limit', 'texts'),
+    [
+        (5.0, 2.0, ('5.000', '2.000')),
+        (0.0004, 0.0003, ('0.000400', '0.000300')),
+        (0.01, 0.0004, ('0.010000', '0.000400')),
+        (1.00000002, 1.0, ('1.0000000200', '1.0000000000')),
+        (0.0, 0.0, ('0.000', '0.000')),
+    ],
+)
+def test_a_value_and_its_limit_are_told_apart(value, limit, texts):
+    assert told(value, limit) == texts
 
 
 def test_the_worst_joint_is_the_one_that_is_told(odd):

@@ -248,4 +248,4 @@ def test_the_step_of_a_robot_file_is_told_as_a_step(odd):
     begin = MeasuredState(np.array([0.0, 0.5, 0.5, 0.25, 0.5]), np.zeros(5, np.int64))
     gate.seed(begin, 0)
     decision = gate.check(begin.positions + [0.008, 0, 0, 0, 0], begin, 0)
-    assert decision.reason == 'step: l1 at 0.008, limit 0.005'
+    assert decision.reason == 'step: l1 at 0.00800, limit 0.00500'
