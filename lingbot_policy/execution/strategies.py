@@ -90,7 +90,7 @@ def blend(
     if in_force is None:
         return new
     fade_ns = min(options.blend_steps * new.step_ns, in_force.end_ns - now_ns)
-    times_ns = _knots(new, now_ns, 0.0)
+    times_ns = _knots(new, now_ns)
     if fade_ns <= 0.0 or len(times_ns) < 2:
         return new
     share = np.clip((times_ns - now_ns) / fade_ns, 0.0, 1.0)
@@ -103,12 +103,12 @@ def ensemble(
     in_force: Plan | None, chunks: Sequence[Plan], now_ns: float, options: StrategyOptions
 ) -> Plan:
     """
-    Return the mean of what all chunks say of each step, weighted by exp(-m age).
+    Return a cross-fade, as :func:`blend`, into the mean of what all chunks say of each step.
 
-    The step after the next is the first of it: until then the motion goes there from where it is.
+    The mean is weighted by exp(-m age).
     """
     new = chunks[-1]
-    times_ns = _knots(new, now_ns, 1.0)
+    times_ns = _knots(new, now_ns)
     if in_force is None or len(times_ns) < 2:
         return new
     total = np.zeros((len(times_ns), 1))
@@ -119,7 +119,9 @@ def ensemble(
         weight = np.exp(-options.ensemble_decay * age_s) * covered[:, None]
         positions = positions + weight * chunk.sampled(times_ns)
         total += weight
-    return _continued(in_force, new, now_ns, times_ns, positions / total)
+    steps = (times_ns - new.anchor_ns) / new.step_ns
+    mean = new._replace(trajectory=Trajectory(steps, positions / total))
+    return blend(in_force, [mean], now_ns, options)
 
 
 @dataclass(frozen=True)
@@ -163,10 +165,10 @@ def find_strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
-def _knots(plan: Plan, now_ns: float, ahead: float) -> np.ndarray:
-    """Return now and the times of the plan's whole steps more than ``ahead`` steps later."""
+def _knots(plan: Plan, now_ns: float) -> np.ndarray:
+    """Return now and the times of the plan's whole steps after it."""
     # A step due at once would ask for the whole difference in no time.
-    first = max(0.0, np.floor(plan.step(now_ns) + ahead + 1e-3) + 1.0)
+    first = max(0.0, np.floor(plan.step(now_ns) + 1e-3) + 1.0)
     steps = np.arange(first, plan.trajectory.last + 0.5)
     return np.concatenate([[now_ns], plan.anchor_ns + steps * plan.step_ns])
 

@@ -23,7 +23,9 @@ class ChunkExecutorParameters:
         choices=tuple(STRATEGIES),
         changes=True,
     )
-    blend_steps: float = param(5.0, 'Cross-fade of blend, policy steps.', bounds=(0.5, 50.0))
+    blend_steps: float = param(
+        5.0, 'Cross-fade of blend and ensemble, policy steps.', bounds=(0.5, 50.0)
+    )
     ensemble_decay: float = param(4.0, 'm of the weights exp(-m age), 1/s.', bounds=(0.0, 100.0))
     shadow: bool = param(False, 'Infer, gate and record, and never command the robot.')
     speed: float = param(

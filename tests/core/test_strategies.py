@@ -85,16 +85,31 @@ def test_blend_within_a_blend_does_not_jump():
 
 def test_ensemble_goes_to_the_mean_weighted_by_age():
     new = level(1.0, t_ref_ns=2 * STEP, sequence=2)
-    line, splice = met('ensemble', new, ensemble_decay=5.0)
-    positions = line.positions(30)
+    line, splice = met('ensemble', new, ensemble_decay=5.0, blend_steps=4)
+    positions = line.positions(60)
     weight = 1.0 / (1.0 + np.exp(-5.0 * 0.2))
     assert splice.positions.item() == 0.0
-    assert positions[20] == pytest.approx(weight)
-    assert np.abs(np.diff(positions)).max() < 0.11
+    assert positions[20] == pytest.approx(0.5 * weight)
+    assert positions[40:] == pytest.approx([weight] * 21)
+    assert np.abs(np.diff(positions)).max() < 0.05
+
+
+@pytest.mark.parametrize('ticks', [20, 23, 29])
+@pytest.mark.parametrize('ahead', [-0.3, 0.3])
+@pytest.mark.parametrize('strategy', ['ensemble', 'blend'])
+def test_a_moving_joint_keeps_its_velocity_where_chunks_disagree(strategy, ahead, ticks):
+    ramp = 0.1 * np.arange(20.0)[:, None]  # 1 rad/s
+    line = Line(strategy)
+    line.accept(ActionChunk(ramp, 0, 10.0))
+    line.positions(ticks)
+    splice = line.accept(ActionChunk(ramp + ahead, 1, 10.0))
+    assert splice.velocities.item() == pytest.approx(0.0, abs=1e-9)
+    velocities = np.diff(line.positions(80)) * 100.0
+    assert np.abs(np.diff(velocities, prepend=1.0)).max() < 0.2
 
 
 def test_an_ensemble_forgets_a_chunk_that_has_ended():
-    line = Line('ensemble', ensemble_decay=0.0)
+    line = Line('ensemble', ensemble_decay=0.0, blend_steps=2)
     line.accept(level(0.0, steps=6))
     line.positions(2, STEP)
     line.accept(level(1.0, t_ref_ns=1))
