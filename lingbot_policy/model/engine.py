@@ -37,7 +37,7 @@ from lingbot_policy.model.folding import (
     TimeTables,
 )
 from lingbot_policy.model.graphs import capture
-from lingbot_policy.model.guidance import guided, VARIANTS
+from lingbot_policy.model.guidance import GUIDED, guided, known_steps, TRAINED, VARIANTS
 from lingbot_policy.model.kv_cache import KVBuffer
 from lingbot_policy.model.lingbot_vla import LingBotVLA, Prefix
 from lingbot_policy.model.resize import DeviceResize
@@ -178,8 +178,11 @@ class Engine:
         self._observe()
 
     def begin(self) -> None:
-        """Put noise into x and the step counter to 0."""
+        """Put noise, and what is known, into x and the step counter to 0."""
         self._x_BAS.copy_(self.buffers['noise_BAS'])
+        if self._is_guided and self.guidance == TRAINED:
+            known_BA1 = known_steps(self.buffers['weights_BAS'])
+            self._x_BAS.copy_(torch.where(known_BA1, self.buffers['target_BAS'], self._x_BAS))
         self._step.zero_()
 
     def denoise(self) -> None:
@@ -215,30 +218,37 @@ class Engine:
     @torch.no_grad()
     def _take_step(self, is_guided: bool) -> None:
         """Replace x by the next one, and count."""
-        tables, inputs = self._tables, self.buffers
-        of_time, modulations, time, dt = (
-            table.index_select(0, self._step)
-            for table in (tables.of_time, tables.modulations, tables.time, tables.dt)
-        )
-
-        def velocity(x_BAS: Tensor) -> Tensor:
-            hidden_BAD = self._embed_actions(x_BAS, of_time)
-            return self.model.decode(
-                self._prefix, hidden_BAD, modulations[0], call=self._expert_layer
-            ).float()
-
-        x_BAS = self._x_BAS
-        if is_guided:
+        x_BAS, inputs = self._x_BAS, self.buffers
+        time, dt = (t.index_select(0, self._step) for t in (self._tables.time, self._tables.dt))
+        known_BA1 = None
+        if is_guided and self.guidance in GUIDED:
             known = (inputs[name] for name in ('target_BAS', 'weights_BAS', 'beta_B11'))
-            velocity_BAS = guided(velocity, x_BAS, time, *known, self.guidance)
+            velocity_BAS = guided(self._velocity, x_BAS, time, *known, self.guidance)
         else:
-            velocity_BAS = velocity(x_BAS)
-        x_BAS = x_BAS + dt * velocity_BAS
+            known_BA1 = known_steps(inputs['weights_BAS']) if is_guided else None
+            velocity_BAS = self._velocity(x_BAS, known_BA1)
+        next_BAS = x_BAS + dt * velocity_BAS
         if self._integrated_S is not None:
-            next_time = tables.time.index_select(0, self._step + 1)
-            x_BAS = torch.where(self._integrated_S, x_BAS, next_time * inputs['noise_BAS'])
-        self._x_BAS.copy_(x_BAS)
+            next_time = self._tables.time.index_select(0, self._step + 1)
+            next_BAS = torch.where(self._integrated_S, next_BAS, next_time * inputs['noise_BAS'])
+        if known_BA1 is not None:
+            next_BAS = torch.where(known_BA1, x_BAS, next_BAS)
+        self._x_BAS.copy_(next_BAS)
         self._step.add_(1)
+
+    def _velocity(self, x_BAS: Tensor, known_BA1: Tensor | None = None) -> Tensor:
+        """Return the velocity at x and the step's time; known actions see time 0."""
+        tables = self._tables
+        of_time = tables.of_time.index_select(0, self._step)
+        modulations = tables.modulations.index_select(0, self._step)[0]
+        if known_BA1 is not None:
+            of_time = torch.where(known_BA1, tables.of_time[-1], of_time)
+            known_BX1 = pad(known_BA1, (0, 0, 1, 0), value=False)
+            modulations = torch.where(known_BX1, tables.modulations[-1], modulations)
+        hidden_BAD = self._embed_actions(x_BAS, of_time)
+        return self.model.decode(
+            self._prefix, hidden_BAD, modulations, call=self._expert_layer
+        ).float()
 
     def _fold(self) -> None:
         """Prepare all that does not depend on the observation."""

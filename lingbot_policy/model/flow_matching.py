@@ -70,10 +70,18 @@ def time_embedding(time_B: Tensor, width: int) -> Tensor:
     return torch.cat((angle.sin(), angle.cos()), dim=-1)
 
 
-def training_pair(actions_BAS: Tensor, noise_BAS: Tensor, time_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the noisy actions at ``time_B`` and the velocity the network should predict there."""
-    time_B11 = time_B[:, None, None]
-    noisy_BAS = time_B11 * noise_BAS + (1.0 - time_B11) * actions_BAS
+def training_pair(
+    actions_BAS: Tensor, noise_BAS: Tensor, time_B: Tensor, known_BA: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """
+    Return the noisy actions at ``time_B`` and the velocity the network should predict there.
+
+    :param known_BA: True for actions which are given as they are.
+    """
+    time_BA1 = time_B[:, None, None]
+    if known_BA is not None:
+        time_BA1 = time_BA1.masked_fill(known_BA[:, :, None], 0.0)
+    noisy_BAS = time_BA1 * noise_BAS + (1.0 - time_BA1) * actions_BAS
     return noisy_BAS, noise_BAS - actions_BAS
 
 
@@ -101,6 +109,14 @@ def flow_error(velocity_BAS: Tensor, target_BAS: Tensor, loss: str) -> Tensor:
     return LOSSES[loss](velocity_BAS - target_BAS)
 
 
+def but_known(mask_BAS: Tensor | None, known_BA: Tensor | None) -> Tensor | None:
+    """Return where the loss counts: where ``mask_BAS`` says so, except for known actions."""
+    if known_BA is None:
+        return mask_BAS
+    unknown_BA1 = ~known_BA[:, :, None]
+    return unknown_BA1 if mask_BAS is None else unknown_BA1 & mask_BAS
+
+
 def masked_mean(elements_BAS: Tensor, mask_BAS: Tensor | None) -> Tensor:
     """Return the mean where ``mask_BAS`` (broadcast) is True; None: of all elements."""
     if mask_BAS is None:
@@ -117,6 +133,20 @@ def euler_sample(
     for step, dt in enumerate(grid.dts):
         x_BAS = x_BAS + dt * velocity(x_BAS, step)
     return x_BAS
+
+
+def sample_known(
+    batch: int, horizon: int, most: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """
+    Return for each sample which of its actions are given, (batch, horizon): the first few.
+
+    Half of the samples are given none, the others 1 to ``most``, each number as often
+    (training-time action conditioning, arXiv 2512.05964).
+    """
+    steps_B = torch.randint(1, most + 1, (batch,), generator=generator)
+    steps_B = steps_B * torch.randint(2, (batch,), generator=generator)
+    return torch.arange(horizon) < steps_B[:, None]
 
 
 def sample_training_times(

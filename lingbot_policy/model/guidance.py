@@ -1,13 +1,16 @@
 # Copyright 2026 The LingBot deployment authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Guided real-time chunking: a new chunk is pulled towards what will be executed anyway.
+Real-time chunking: a new chunk continues what will be executed anyway.
 
-Each denoising step estimates where it will end, A = x - t v, and steers the velocity by how A
-differs from the known actions Y under the weights W (arXiv 2506.07339, in the released time:
-1 is noise, 0 is data):
+Guided, each denoising step estimates where it will end, A = x - t v, and steers the velocity by
+how A differs from the known actions Y under the weights W (arXiv 2506.07339, in the released
+time: 1 is noise, 0 is data):
 
     v <- v - min(beta, ((1 - t)^2 + t^2) / (t (1 - t))) (dA/dx)^T W (Y - A)
+
+Weights that were trained for it need no pull: known actions are given as they are, at time 0, and
+the rest is made to continue them (arXiv 2512.05964).
 
 Shapes: B batch, A horizon, S model slots.
 """
@@ -20,7 +23,9 @@ import torch
 from torch import Tensor
 
 # ``identity_jacobian`` takes dA/dx as 1: cheaper, without a backward pass, and less smooth.
-VARIANTS = ('full', 'identity_jacobian')
+GUIDED = ('full', 'identity_jacobian')
+TRAINED = 'trained'
+VARIANTS = (*GUIDED, TRAINED)
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Guidance:
     """
     Known actions of a new chunk: ``target`` (A, S) and ``weights`` (A, S) from 0 to 1.
 
-    ``beta`` bounds the pull; weights of unknown steps and of slots no robot uses are 0.
+    ``beta`` bounds the pull; weights of unknown steps and of slots no robot uses are 0. Trained
+    weights are given the steps of weight 1, and nothing of the others.
     """
 
     target: np.ndarray
@@ -54,6 +60,11 @@ def step_weights(horizon: int, delay: int, known: int) -> np.ndarray:
     rest = np.clip((known - step) / (known - delay + 1), 0.0, 1.0)
     falling = rest * np.expm1(rest) / np.expm1(1.0)
     return np.where(step < delay, 1.0, np.where(step < known, falling, 0.0))
+
+
+def known_steps(weights_BAS: Tensor) -> Tensor:
+    """Return the steps (B, A, 1) which trained weights are given."""
+    return (weights_BAS >= 1.0).any(dim=-1, keepdim=True)
 
 
 def guided(

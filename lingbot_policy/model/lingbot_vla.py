@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn, Tensor
-from torch.nn.functional import silu
+from torch.nn.functional import pad, silu
 
 from lingbot_policy.model.attention import (
     additive_mask,
@@ -30,6 +30,7 @@ from lingbot_policy.model.config import ModelConfig
 from lingbot_policy.model.depth import depth_loss, DepthQueries
 from lingbot_policy.model.experts import call_module, Expert
 from lingbot_policy.model.flow_matching import (
+    but_known,
     euler_grid,
     euler_sample,
     flow_error,
@@ -162,18 +163,31 @@ class LingBotVLA(nn.Module):
         x_BAS: Tensor,
         embedding_BD: Tensor,
         modulations: Tensor | None = None,
+        known_BA: Tensor | None = None,
     ) -> Tensor:
         """
         Return the velocity (B, A, S) at ``x_BAS``, in its dtype.
 
         :param embedding_BD: of the time, one for all samples or one each.
         :param modulations: the expert's, from the schedule; None: derived here.
+        :param known_BA: True where ``x_BAS`` holds actions as they will be executed: these see
+            time 0, and nothing is predicted of them. Not together with ``modulations``.
         """
+        condition_B1D = embedding_BD[:, None]
+        if known_BA is not None:
+            condition_B1D = self.conditions(embedding_BD, known_BA)
         actions_BAD = self.action_in_proj(x_BAS.to(self.action_in_proj.weight.dtype))
-        time_BAD = embedding_BD[:, None].to(actions_BAD.dtype).expand_as(actions_BAD)
+        time_BAD = condition_B1D[:, -self.config.horizon :].to(actions_BAD.dtype)
+        time_BAD = time_BAD.expand_as(actions_BAD)
         hidden_BAD = self.action_time_mlp_in(torch.cat((actions_BAD, time_BAD), dim=-1))
-        velocity_BAS = self.decode(prefix, hidden_BAD, modulations, embedding_BD[:, None])
+        velocity_BAS = self.decode(prefix, hidden_BAD, modulations, condition_B1D)
         return velocity_BAS.to(x_BAS.dtype)
+
+    def conditions(self, embedding_BD: Tensor, known_BA: Tensor) -> Tensor:
+        """Return the time condition of state and actions (B, X, D): time 0 for known actions."""
+        at_zero_1D = self.time_embedding(embedding_BD.new_zeros(1))
+        known_BX1 = pad(known_BA, (1, 0), value=False)[:, :, None]
+        return torch.where(known_BX1, at_zero_1D, embedding_BD[:, None])
 
     def decode(
         self,
@@ -229,6 +243,7 @@ class LingBotVLA(nn.Module):
         loss: str = 'L1_fm',
         action_mask_BAS: Tensor | None = None,
         depth_targets: Tensor | None = None,
+        known_BA: Tensor | None = None,
     ) -> FlowLoss:
         """
         Return the training loss of one batch.
@@ -236,11 +251,13 @@ class LingBotVLA(nn.Module):
         :param loss: ``L1_fm`` absolute, ``fm`` squared error of the velocity.
         :param action_mask_BAS: True where the loss counts, broadcast to (B, A, S); None: all.
         :param depth_targets: (B*V, bank tokens, target width); None: no depth loss.
+        :param known_BA: True for actions the model is to continue, see ``denoise``; they carry no
+            loss.
         :raises ValueError: if ``loss`` is unknown, or depth targets meet a model without depth.
         """
         if depth_targets is not None and self.depth is None:
             raise ValueError('depth_targets given, but the model config has depth = None')
-        noisy_BAS, target_BAS = training_pair(actions_BAS, noise_BAS, time_B)
+        noisy_BAS, target_BAS = training_pair(actions_BAS, noise_BAS, time_B, known_BA)
         prefix = self.encode_prefix(
             images_BVPK,
             image_masks_BV,
@@ -250,10 +267,11 @@ class LingBotVLA(nn.Module):
             KVGraph(),
             need_output=depth_targets is not None,
         )
-        velocity_BAS = self.denoise(prefix, noisy_BAS, self.time_embedding(time_B))
+        embedding_BD = self.time_embedding(time_B)
+        velocity_BAS = self.denoise(prefix, noisy_BAS, embedding_BD, known_BA=known_BA)
 
         elements_BAS = flow_error(velocity_BAS, target_BAS, loss)
-        action = masked_mean(elements_BAS, action_mask_BAS)
+        action = masked_mean(elements_BAS, but_known(action_mask_BAS, known_BA))
         if depth_targets is None:
             return FlowLoss(action, action, None, elements_BAS)
         depth = depth_loss(self.depth.predict(prefix.out_BLD), depth_targets, image_masks_BV)

@@ -85,7 +85,8 @@ def statistics_text(states: np.ndarray, actions: np.ndarray) -> str:
     return json.dumps({'norm_stats': features}) + '\n'
 
 
-def tiny_contract(robot: Robot) -> PolicyContract:
+def tiny_contract(robot: Robot, known_steps: int = 0) -> PolicyContract:
+    """Return the contract of weights which learned to continue so many steps of a plan."""
     return PolicyContract(
         policy='lingbot_tiny',
         robot=robot.name,
@@ -96,38 +97,44 @@ def tiny_contract(robot: Robot) -> PolicyContract:
         layout='concat_groups',
         relative_arms=True,
         normalization=FORMULAS,
+        rtc_trained_steps=known_steps,
     )
 
 
 def write_tiny_bundle(
-    folder: Path, robot: Robot, model: LingBotVLA, tokenizer: Tokenizer, stats: str, readme: str
+    folder: Path,
+    contract: PolicyContract,
+    model: LingBotVLA,
+    tokenizer: Tokenizer,
+    stats: str,
+    readme: str,
 ) -> None:
     """Write the bundle; ``folder`` must not exist."""
     with tempfile.TemporaryDirectory() as place:
         files = _model_files(Path(place), model, tokenizer, readme)
-        write_bundle(folder, tiny_contract(robot), files | {STATS_FILE: stats})
+        write_bundle(folder, contract, files | {STATS_FILE: stats})
 
 
 def write_tiny_bundles(
     folder: Path,
-    robots: Sequence[Robot],
+    contracts: Sequence[PolicyContract],
     model: LingBotVLA,
     tokenizer: Tokenizer,
     stats: Sequence[str],
     readme: str,
 ) -> None:
-    """Write ``tiny_<robot>`` for each robot, and what they share, into ``folder``, anew."""
-    for name in (SHARED, *(bundle_name(robot) for robot in robots)):
+    """Write ``tiny_<robot>`` for each contract, and what they share, into ``folder``, anew."""
+    for name in (SHARED, *map(bundle_name, contracts)):
         shutil.rmtree(folder / name, ignore_errors=True)
     with tempfile.TemporaryDirectory() as place:
         write_shared(folder / SHARED, _model_files(Path(place), model, tokenizer, readme))
-    for robot, text in zip(robots, stats, strict=True):
-        contract = tiny_contract(robot).model_copy(update={'shares': SHARED})
-        write_bundle(folder / bundle_name(robot), contract, {STATS_FILE: text})
+    for contract, text in zip(contracts, stats, strict=True):
+        sharing = contract.model_copy(update={'shares': SHARED})
+        write_bundle(folder / bundle_name(contract), sharing, {STATS_FILE: text})
 
 
-def bundle_name(robot: Robot) -> str:
-    return f'tiny_{robot.name}'
+def bundle_name(contract: PolicyContract) -> str:
+    return f'tiny_{contract.robot}'
 
 
 def _model_files(

@@ -26,6 +26,7 @@ from lingbot_policy.model.weights import load_model
 from lingbot_policy.robot import load_robot
 from lingbot_training.tiny.bundle import (
     tiny_config,
+    tiny_contract,
     train_tokenizer,
     write_tiny_bundle,
     write_tiny_bundles,
@@ -44,7 +45,8 @@ class Recipe:
     """
     Episodes of each robot, steps and batches of each part; the defaults are for one robot.
 
-    Of each ``thin`` samples one is kept: 20 000 samples take 6 GB of memory.
+    Of each ``thin`` samples one is kept: 20 000 samples take 6 GB of memory. ``known_steps``: most
+    steps of a plan under way which the weights learn to continue, 0 for none.
     """
 
     episodes: int = 360
@@ -54,6 +56,7 @@ class Recipe:
     flow_steps: int = 2000
     flow_batch: int = 96
     flow_rate: float = 2e-3
+    known_steps: int = 20
     seed: int = 0
     workers: int = 2
 
@@ -84,12 +87,14 @@ def fit(
     data = make_dataset(recordings, model.config, tokenizer, recipe.seed)
     del recordings
 
+    contracts = [tiny_contract(robot, recipe.known_steps) for robot in robots]
+
     def save() -> None:
         if len(robots) > 1:
-            write_tiny_bundles(out, robots, model, tokenizer, data.stats, readme)
+            write_tiny_bundles(out, contracts, model, tokenizer, data.stats, readme)
         else:
             shutil.rmtree(out, ignore_errors=True)
-            write_tiny_bundle(out, robots[0], model, tokenizer, data.stats[0], readme)
+            write_tiny_bundle(out, contracts[0], model, tokenizer, data.stats[0], readme)
 
     def draw(size: int):
         return data.batch(data.draw(size, generator), generator)
@@ -102,7 +107,7 @@ def fit(
     cache = cache_prefixes(model, data)
     train_flow(
         model, data, cache, recipe.flow_steps, recipe.flow_batch, generator,
-        recipe.flow_rate, every=500, on_pause=save,
+        recipe.flow_rate, recipe.known_steps, every=500, on_pause=save,
     )  # fmt: skip
     save()
 

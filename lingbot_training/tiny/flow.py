@@ -17,8 +17,10 @@ import torch
 from torch import nn, Tensor
 
 from lingbot_policy.model.flow_matching import (
+    but_known,
     flow_error,
     masked_mean,
+    sample_known,
     sample_training_times,
     training_pair,
 )
@@ -73,12 +75,14 @@ def train_flow(
     batch: int,
     generator: torch.Generator,
     learning_rate: float = 2e-3,
+    known_steps: int = 0,
     every: int = 0,
     on_pause=lambda: None,
 ) -> None:
     """
     Train the action expert on random samples.
 
+    :param known_steps: most steps of a plan under way which the model learns to continue.
     :param every: steps after which ``on_pause`` is called; 0: never.
     """
     trained = [p for name, p in model.named_parameters() if not name.startswith(SEEING)]
@@ -87,7 +91,7 @@ def train_flow(
     start, mean = time.monotonic(), None
     for step in range(steps):
         rows = data.draw(batch, generator)
-        loss = _flow_loss(model, data, rows, cache, generator)
+        loss = _flow_loss(model, data, rows, cache, known_steps, generator)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -102,12 +106,16 @@ def train_flow(
             on_pause()
 
 
-def _flow_loss(model, data, rows, cache, generator) -> Tensor:
+def _flow_loss(model, data, rows, cache, known_steps: int, generator) -> Tensor:
     prefix = cache.prefix(model, rows, data.states[rows])
     actions_BAS = data.actions[rows]
     noise_BAS = torch.randn(actions_BAS.shape, generator=generator)
     time_B = sample_training_times(len(rows), generator)
-    noisy_BAS, target_BAS = training_pair(actions_BAS, noise_BAS, time_B)
-    velocity_BAS = model.denoise(prefix, noisy_BAS, model.time_embedding(time_B))
-    mask_B1S = data.mask_RS[data.robots[rows]][:, None]
-    return masked_mean(flow_error(velocity_BAS, target_BAS, LOSS), mask_B1S)
+    known_BA = None
+    if known_steps:
+        known_BA = sample_known(len(rows), actions_BAS.shape[1], known_steps, generator)
+    noisy_BAS, target_BAS = training_pair(actions_BAS, noise_BAS, time_B, known_BA)
+    embedding_BD = model.time_embedding(time_B)
+    velocity_BAS = model.denoise(prefix, noisy_BAS, embedding_BD, known_BA=known_BA)
+    mask_BAS = but_known(data.mask_RS[data.robots[rows]][:, None], known_BA)
+    return masked_mean(flow_error(velocity_BAS, target_BAS, LOSS), mask_BAS)

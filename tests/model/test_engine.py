@@ -132,7 +132,9 @@ def test_what_is_wrong_with_a_request_is_said_before_anything_runs(tiny_config, 
 def test_unknown_paths_and_precisions_are_refused(tiny_model, released):
     with pytest.raises(ValueError, match="no path 'fast'; known: eager, compiled, graph"):
         Engine(tiny_model, path='fast')
-    with pytest.raises(ValueError, match="no guidance 'some'; known: full, identity_jacobian"):
+    with pytest.raises(
+        ValueError, match="no guidance 'some'; known: full, identity_jacobian, trained"
+    ):
         Engine(tiny_model, path='eager', guidance='some')
     with pytest.raises(ValueError, match="no precision 'fp8'; known: reference, bf16"):
         Engine.load(released.folder, released.config, 'fp8')

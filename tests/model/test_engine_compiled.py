@@ -11,7 +11,7 @@ import torch
 from torch._dynamo.utils import counters
 
 from lingbot_policy.model.engine import Engine
-from lingbot_policy.model.guidance import Guidance, step_weights
+from lingbot_policy.model.guidance import Guidance, step_weights, TRAINED
 
 # Of that minute's work on a machine that is busy.
 pytestmark = pytest.mark.timeout(900)
@@ -75,6 +75,24 @@ def test_compiled_guidance_is_eager_guidance(engines, released, request_for):
     eager, compiled = (engine.chunk([request], 6) for engine in engines)
     assert np.abs(eager - engines[0].chunk([replace(request, guidance=None)], 6)).max() > 1e-2
     np.testing.assert_allclose(compiled, eager, atol=5e-5)
+
+
+def test_compiled_continuation_is_eager_continuation(released, request_for):
+    config = released.config
+    shape = (config.horizon, config.max_action_dim)
+    weights = np.broadcast_to(step_weights(config.horizon, 3, 3)[:, None], shape)
+    request = request_for(config, 3, guidance=Guidance(np.ones(shape, np.float32), weights))
+    engines = [
+        Engine(deepcopy(released.model), path=path, guidance=TRAINED)
+        for path in ('eager', 'compiled')
+    ]
+    captured = dict(counters['stats'])
+    eager, compiled = (engine.chunk([request], 6)[0] for engine in engines)
+    np.testing.assert_allclose(compiled, eager, atol=5e-5)
+    assert (compiled[:3] == 1.0).all()
+    free = engines[1].chunk([replace(request, guidance=None)], 6)[0]
+    assert np.abs(compiled[3:] - free[3:]).max() > 1e-2
+    assert dict(counters['stats']) == captured
 
 
 def test_models_of_other_sizes_in_one_process_do_not_share_what_is_compiled(engines):

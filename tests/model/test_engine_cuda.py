@@ -10,7 +10,7 @@ import torch
 from torch.profiler import profile, ProfilerActivity
 
 from lingbot_policy.model.engine import Engine
-from lingbot_policy.model.guidance import Guidance, step_weights
+from lingbot_policy.model.guidance import Guidance, step_weights, VARIANTS
 
 pytestmark = [
     pytest.mark.gpu,
@@ -33,7 +33,7 @@ def test_sampled_actions_are_upstreams_in_float32(released, path, case):
     np.testing.assert_allclose(engine.chunk(released.requests(case)), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize('guidance', ['full', 'identity_jacobian'])
+@pytest.mark.parametrize('guidance', VARIANTS)
 def test_a_graph_serves_every_instruction_number_of_steps_and_camera(
     released, request_for, guidance
 ):

@@ -12,7 +12,9 @@ from torch.func import jacrev
 
 from lingbot_policy.model.engine import Engine
 from lingbot_policy.model.flow_matching import euler_grid
-from lingbot_policy.model.guidance import Guidance, step_weights, VARIANTS
+from lingbot_policy.model.guidance import Guidance, GUIDED, step_weights, TRAINED, VARIANTS
+
+CLOSE = {'atol': 2e-5, 'rtol': 2e-5}
 
 
 def guidance_for(config, known=3, beta=5.0):
@@ -49,7 +51,7 @@ def by_the_formula(model, request, inputs, steps, variant):
 
 
 @pytest.mark.filterwarnings('ignore:There is a performance drop')
-@pytest.mark.parametrize('variant', VARIANTS)
+@pytest.mark.parametrize('variant', GUIDED)
 def test_guided_chunks_follow_the_formula(tiny_model, request_for, variant):
     from_request = replace(
         request_for(tiny_model.config, 0), guidance=guidance_for(tiny_model.config)
@@ -58,7 +60,7 @@ def test_guided_chunks_follow_the_formula(tiny_model, request_for, variant):
     inputs = model_arguments(tiny_model.config, from_request)
     expected = by_the_formula(tiny_model, from_request, inputs, 4, variant)
     chunk = engine.chunk([from_request], 4)[0]
-    np.testing.assert_allclose(chunk, expected, atol=2e-5, rtol=2e-5)
+    np.testing.assert_allclose(chunk, expected, **CLOSE)
 
 
 def model_arguments(config, request):
@@ -106,14 +108,55 @@ def test_weights_of_zero_change_nothing(tiny_model, request_for):
     np.testing.assert_allclose(chunk, expected, atol=1e-6, rtol=1e-6)
 
 
-def test_of_a_batch_only_the_guided_request_is_pulled(tiny_model, request_for):
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_of_a_batch_only_the_guided_request_is_pulled(tiny_model, request_for, variant):
     config = tiny_model.config
     requests = [request_for(config, seed) for seed in range(2)]
-    engine = Engine(tiny_model, batch=2, path='eager', guidance='full')
+    engine = Engine(tiny_model, batch=2, path='eager', guidance=variant)
     free = engine.chunk(requests)
     mixed = engine.chunk([replace(requests[0], guidance=guidance_for(config)), requests[1]])
     assert np.abs(mixed[0] - free[0]).max() > 1e-2
     np.testing.assert_allclose(mixed[1], free[1], atol=1e-5, rtol=1e-5)
+
+
+def continued(model, request, inputs, steps):
+    """Return the chunk which continues the known steps, from the model's own velocity."""
+    *observation, x = inputs
+    known = torch.from_numpy(request.guidance.weights[None] >= 1).any(dim=-1)
+    target = torch.from_numpy(request.guidance.target[None])
+    prefix = model.encode_prefix(*observation)
+    grid = euler_grid(steps)
+    for t, dt in zip(grid.times, grid.dts, strict=True):
+        x = torch.where(known[:, :, None], target, x)
+        embedding = model.time_embedding(torch.tensor([t]))
+        x = x + dt * model.denoise(prefix, x, embedding, known_BA=known)
+    return torch.where(known[:, :, None], target, x)[0].detach().numpy()
+
+
+def test_trained_weights_are_given_what_is_known_at_time_zero(tiny_model, request_for):
+    known = guidance_for(tiny_model.config)
+    request = replace(request_for(tiny_model.config, 0), guidance=known)
+    engine = Engine(tiny_model, path='eager', guidance=TRAINED)
+    chunk = engine.chunk([request], 4)[0]
+    inputs = model_arguments(tiny_model.config, request)
+    np.testing.assert_allclose(chunk, continued(tiny_model, request, inputs, 4), **CLOSE)
+    assert np.array_equal(chunk[0], known.target[0])
+    other = replace(known, target=known.target + 1.0)
+    moved = engine.chunk([replace(request, guidance=other)], 4)[0]
+    assert np.abs(moved[1:] - chunk[1:]).max() > 1e-2  # what is made depends on what is known
+    unread = replace(known, target=np.concatenate((known.target[:1], known.target[1:] + 9.0)))
+    again = engine.chunk([replace(request, guidance=unread)], 4)[0]
+    np.testing.assert_array_equal(again[1:], chunk[1:])
+
+
+def test_known_steps_stay_where_padding_follows_its_noise(tiny_model, request_for):
+    real = np.arange(tiny_model.config.max_action_dim) < 4
+    known = guidance_for(tiny_model.config)
+    request = replace(request_for(tiny_model.config, 0), guidance=known)
+    engine = Engine(tiny_model, path='eager', guidance=TRAINED, integrated_S=real)
+    chunk = engine.chunk([request], 3)[0]
+    np.testing.assert_array_equal(chunk[0], known.target[0])
+    assert not chunk[1:, ~real].any()
 
 
 def test_step_weights_hold_then_fall_then_end():
@@ -132,7 +175,7 @@ def test_guidance_that_is_wrong_is_refused(tiny_model, request_for):
     request = request_for(tiny_model.config, 0)
     known = guidance_for(tiny_model.config)
     without = Engine(tiny_model, path='eager')
-    with pytest.raises(ValueError, match='guidance=full or identity_jacobian'):
+    with pytest.raises(ValueError, match='guidance=full or identity_jacobian or trained'):
         without.chunk([replace(request, guidance=known)])
     engine = Engine(tiny_model, path='eager', guidance='full')
     target = known.target.copy()

@@ -8,9 +8,11 @@ import torch
 from torch.testing import assert_close
 
 from lingbot_policy.model.flow_matching import (
+    but_known,
     euler_grid,
     euler_sample,
     masked_mean,
+    sample_known,
     sample_training_times,
     time_embedding,
     training_pair,
@@ -64,6 +66,30 @@ def test_time_one_is_noise_and_time_zero_is_data():
     assert_close(noisy[0], noise[0])
     assert_close(noisy[1], actions[1])
     assert_close(noisy - velocity * torch.tensor([1.0, 0.0])[:, None, None], actions)
+
+
+def test_known_actions_are_given_as_they_are_and_carry_no_loss():
+    actions, noise = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    known = torch.tensor([[True, True, False], [False, False, False]])
+    noisy, _ = training_pair(actions, noise, torch.tensor([0.4, 0.7]), known)
+    free, _ = training_pair(actions, noise, torch.tensor([0.4, 0.7]))
+    assert_close(noisy[0, :2], actions[0, :2])
+    assert_close(noisy[~known], free[~known])
+    assert but_known(None, None) is None
+    mask = torch.tensor([True, True, True, False])
+    counted = but_known(mask, known)
+    assert counted.sum() == 4 * 3
+    assert not counted[0, :2].any()
+    assert masked_mean(known[:, :, None].expand(2, 3, 4).float(), counted) == 0.0
+
+
+def test_half_of_the_samples_are_given_each_number_of_steps_as_often():
+    known = sample_known(20_000, 10, 4, torch.Generator().manual_seed(0))
+    assert (known.int().diff(dim=1) <= 0).all()  # always the first ones
+    shares = torch.bincount(known.sum(dim=1), minlength=11) / 20_000
+    assert_close(shares[0], torch.tensor(0.5), atol=0.01, rtol=0)
+    assert_close(shares[1:5], torch.full((4,), 0.125), atol=0.01, rtol=0)
+    assert not shares[5:].any()
 
 
 def test_euler_steps_along_a_straight_line_reach_the_data():

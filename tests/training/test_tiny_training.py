@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lingbot_policy.model.flow_matching import training_pair
 from lingbot_policy.model.kv_cache import KVGraph
 from lingbot_policy.model.lingbot_vla import LingBotVLA
 from lingbot_policy.model.preprocess import (
@@ -15,7 +16,12 @@ from lingbot_policy.model.preprocess import (
 )
 from lingbot_policy.robot import load_robot
 from lingbot_policy.sim.world import World
-from lingbot_training.tiny.bundle import tiny_config, train_tokenizer, write_tiny_bundle
+from lingbot_training.tiny.bundle import (
+    tiny_config,
+    tiny_contract,
+    train_tokenizer,
+    write_tiny_bundle,
+)
 from lingbot_training.tiny.dataset import make_dataset
 from lingbot_training.tiny.episodes import HORIZON, PHRASES, record_episode
 from lingbot_training.tiny.flow import cache_prefixes, train_flow
@@ -76,9 +82,8 @@ def test_patches_are_those_of_the_policys_own_preprocessing(data, samples):
 
 
 def test_the_tokens_are_those_which_the_policy_makes(data, samples, robot, tokenizer, tmp_path):
-    write_tiny_bundle(
-        tmp_path / 'b', robot, LingBotVLA(data.config), tokenizer, data.stats[0], 'x'
-    )
+    contract, model = tiny_contract(robot), LingBotVLA(data.config)
+    write_tiny_bundle(tmp_path / 'b', contract, model, tokenizer, data.stats[0], 'x')
     loaded = load_tokenizer(tmp_path / 'b')
     colour = ('red', 'blue')[int(samples.target[0])]
     known = set()
@@ -133,6 +138,28 @@ def test_the_kept_prefix_gives_the_velocity_of_the_whole_model(data):
             model.encode_prefix(*data.inputs(rows), KVGraph()), noisy, model.time_embedding(time)
         )
     torch.testing.assert_close(kept, whole, atol=2e-3, rtol=0)
+
+
+def test_known_steps_lower_the_error_of_what_follows_them(data, caplog):
+    """With them the model knows where the motion is; without it has to guess."""
+    caplog.set_level('INFO')
+    torch.manual_seed(3)
+    generator = torch.Generator().manual_seed(3)
+    model = LingBotVLA(data.config)
+    cache = cache_prefixes(model, data)
+    train_flow(model, data, cache, 60, 16, generator, known_steps=20)
+    rows = torch.arange(0, len(data), 2)
+    noise = torch.randn(data.actions[rows].shape, generator=generator)
+    time = torch.full((len(rows),), 0.8)
+    prefix = cache.prefix(model, rows, data.states[rows])
+    errors = []
+    for steps in (0, 10):
+        known = torch.arange(HORIZON).expand(len(rows), -1) < steps
+        noisy, target = training_pair(data.actions[rows], noise, time, known)
+        with torch.no_grad():
+            found = model.denoise(prefix, noisy, model.time_embedding(time), known_BA=known)
+        errors.append((found - target)[:, 10:14].abs().mean())
+    assert errors[1] < 0.95 * errors[0]
 
 
 def test_a_few_steps_of_each_part_lower_their_loss(data, caplog):
