@@ -123,7 +123,7 @@ def _relays(link: str) -> tuple[str, ...]:
 
 def guidance_for(strategy: str) -> str:
     """Return the guidance which a policy server needs for a strategy."""
-    return 'full' if strategy == 'rtc' else 'off'
+    return find_strategy(strategy).guidances[0]
 
 
 def require_together(policy: str, strategy: str) -> None:

@@ -24,6 +24,10 @@ TimeGrid = Literal['accumulated_fp32', 'rounded_bf16', 'upstream_bf16']
 Layout = Literal['pretrain', 'concat_groups', 'raw_14']
 
 
+class NotTrained(ValueError):
+    """The weights have not learned what is asked of them."""
+
+
 class PolicyContract(BaseModel):
     """
     Meaning of a policy's inputs and outputs; times in s, rates in Hz.
@@ -32,7 +36,8 @@ class PolicyContract(BaseModel):
     ``normalization`` is the formula of ``arm.position`` and of ``effector.position``;
     ``hashes`` are those of the bundle's other files, by name. ``shares`` names a folder beside the
     bundle whose files complete it: robots which share their weights have one copy of them.
-    ``rtc_trained``: the weights have learned to continue a plan that is under way.
+    ``rtc_trained_steps``: most steps of a plan under way which the weights have learned to
+    continue, 0 for none.
     """
 
     model_config = ConfigDict(extra='forbid', strict=True, frozen=True, allow_inf_nan=False)
@@ -51,7 +56,7 @@ class PolicyContract(BaseModel):
     pad_dims: Literal['integrate', 'noise_schedule'] = 'integrate'
     steps: Annotated[int, Field(gt=0)] = 10
     truncate_prompt: bool = False
-    rtc_trained: bool = False
+    rtc_trained_steps: Annotated[int, Field(ge=0)] = 0
     shares: Annotated[str, Field(pattern=r'^(\w[\w.-]*)?$')] = ''
     hashes: dict[str, str] = {}
 
@@ -60,13 +65,30 @@ class PolicyContract(BaseModel):
         """
         Short hash of every field but ``shares``: where files lie changes no meaning.
 
-        ``rtc_trained`` counts where it is true: digests from before the field stay as they were.
+        ``rtc_trained_steps`` counts above 0: digests from before the field stay as they were.
         """
         fields = self.model_dump(mode='json', exclude={'shares'})
-        if not self.rtc_trained:
-            del fields['rtc_trained']
+        if not self.rtc_trained_steps:
+            del fields['rtc_trained_steps']
         content = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def rtc_trained(self) -> bool:
+        """Whether the weights have learned to continue a plan."""
+        return self.rtc_trained_steps > 0
+
+    def require_rtc_trained(self) -> None:
+        """
+        Refuse weights which cannot continue a plan by themselves.
+
+        :raises NotTrained: naming what can be used instead.
+        """
+        if not self.rtc_trained:
+            raise NotTrained(
+                f'the weights of {self.policy!r} were not trained to continue a plan '
+                '(rtc_trained_steps in policy.yaml is 0); use strategy rtc, blend or replace'
+            )
 
     def to_json(self) -> str:
         return self.model_dump_json()

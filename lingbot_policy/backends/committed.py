@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of a new chunk before it is made: the steps that will be executed anyway."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 import math
 
@@ -19,6 +19,7 @@ class Continuation(StrEnum):
     WITHIN_HORIZON = 'within_horizon'
     LONGER_THAN_HORIZON = 'longer_than_horizon'  # every step of the new chunk is known
     DELAY_BEYOND_OVERLAP = 'delay_beyond_overlap'  # the plan ends before the chunk can arrive
+    DELAY_BEYOND_TRAINING = 'delay_beyond_training'  # the weights know how to continue less
     NO_PLAN = 'no_plan'
     PLAN_ENDED = 'plan_ended'
     DELAY_UNKNOWN = 'delay_unknown'  # the executor has measured none yet
@@ -26,6 +27,10 @@ class Continuation(StrEnum):
 
 # The chunk takes over between two steps: their velocities depend on one more on either side.
 TAKEOVER_STEPS = 2
+
+
+# What is kept of the plan before: an observation is at most so much older than the plan in force.
+PAST_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,54 @@ CONTINUED = (
     Continuation.WITHIN_HORIZON,
     Continuation.LONGER_THAN_HORIZON,
     Continuation.DELAY_BEYOND_OVERLAP,
+    Continuation.DELAY_BEYOND_TRAINING,
 )
 
 
-def continuation(prefix: Prefix | None, contract: PolicyContract, t_ref_ns: int) -> Continuation:
+def with_past(plan: Prefix, before: Prefix | None) -> Prefix:
+    """
+    Return ``plan`` with what the one before it commanded until then, in front of it.
+
+    An observation is mostly a little older than the plan in force: the first steps of its chunk
+    were executed under the plan before.
+    """
+    per_s = plan.rate_hz * plan.speed
+    if before is None or not len(before.positions) or not len(plan.positions) or not per_s:
+        return plan
+    earlier = np.arange(math.floor(PAST_S * per_s), 0, -1)
+    began_s = (plan.start_ns - before.start_ns) / NS
+    place = (began_s - earlier / per_s) * before.rate_hz * before.speed
+    is_covered = (place >= -1e-6) & (place <= len(before.positions) - 1 + 1e-6)
+    earlier = earlier[np.logical_and.accumulate(is_covered[::-1])[::-1]]
+    if not len(earlier):
+        return plan
+    place = place[-len(earlier) :]
+    steps = np.arange(len(before.positions))
+    past = [np.interp(place, steps, joint) for joint in np.asarray(before.positions).T]
+    return replace(
+        plan,
+        positions=np.concatenate((np.stack(past, axis=1), plan.positions)),
+        start_ns=plan.start_ns - round(len(earlier) / per_s * NS),
+    )
+
+
+def continuation(
+    prefix: Prefix | None, contract: PolicyContract, t_ref_ns: int, is_trained: bool = False
+) -> Continuation:
     """Return how a chunk for the observation at ``t_ref_ns`` is to continue the plan."""
     if prefix is None or not len(prefix.positions):
         return Continuation.NO_PLAN
-    return committed_steps(prefix, contract, t_ref_ns).result
+    return committed_steps(prefix, contract, t_ref_ns, is_trained).result
 
 
-def committed_steps(prefix: Prefix, contract: PolicyContract, t_ref_ns: int) -> CommittedSteps:
-    """Return what the plan says of the steps of a chunk for the observation at ``t_ref_ns``."""
+def committed_steps(
+    prefix: Prefix, contract: PolicyContract, t_ref_ns: int, is_trained: bool = False
+) -> CommittedSteps:
+    """
+    Return what the plan says of the steps of a chunk for the observation at ``t_ref_ns``.
+
+    :param is_trained: the weights continue the plan as they learned it: so many steps at most.
+    """
     # Chunk and plan are both executed at the speed of the plan: their steps keep their ratio.
     per_step = prefix.rate_hz / contract.rate_hz
     seen = (t_ref_ns - prefix.start_ns) / NS * prefix.rate_hz * prefix.speed
@@ -75,10 +116,12 @@ def committed_steps(prefix: Prefix, contract: PolicyContract, t_ref_ns: int) -> 
     positions = [np.interp(place, plan, joint) for joint in np.asarray(prefix.positions).T]
     delay_steps = prefix.delay_s * prefix.speed * contract.rate_hz - contract.first_step_offset
     executed = max(math.ceil(delay_steps - 1e-6), 0)
-    frozen = min(executed + TAKEOVER_STEPS, contract.horizon)
-    return CommittedSteps(
-        np.stack(positions, axis=1), known, frozen, _result(prefix, place, known, executed)
-    )
+    most = contract.rtc_trained_steps if is_trained else contract.horizon
+    result = _result(prefix, place, known, executed)
+    if executed > most and result in CONTINUED:
+        result = Continuation.DELAY_BEYOND_TRAINING
+    frozen = min(executed + TAKEOVER_STEPS, most, contract.horizon)
+    return CommittedSteps(np.stack(positions, axis=1), known, frozen, result)
 
 
 def _result(prefix: Prefix, place: np.ndarray, known: np.ndarray, executed: int) -> Continuation:

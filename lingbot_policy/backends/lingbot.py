@@ -24,7 +24,7 @@ from lingbot_policy.chunk import ActionChunk
 from lingbot_policy.contract import PolicyContract
 from lingbot_policy.model.buffers import Request
 from lingbot_policy.model.engine import best_precision, Engine
-from lingbot_policy.model.guidance import Guidance, step_weights
+from lingbot_policy.model.guidance import Guidance, step_weights, TRAINED
 from lingbot_policy.model.preprocess import load_tokenizer, tokens_from_instruction
 from lingbot_policy.normalization import Normalizer
 from lingbot_policy.observation import HEAD, Observation
@@ -80,11 +80,13 @@ class LingBotPolicy:
         :param precision: of ``engine.PRECISIONS``; default: ``bf16`` where the hardware has it.
         :param path: of ``engine.PATHS``; default: the engine's choice for the device.
         :param guidance: of ``guidance.VARIANTS``: how a chunk follows the committed plan; None:
-            not at all.
+            not at all. ``trained`` is for weights which have learned it.
         :param threads: of torch on a CPU; default: leave them as they are.
         :raises ValueError: naming everything in the bundle that is missing or does not fit.
         """
         found = load_bundle(bundle or default_bundle(robot), robot)
+        if guidance == TRAINED:
+            found.contract.require_rtc_trained()
         if threads is not None:
             torch.set_num_threads(threads)
         device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
@@ -153,7 +155,8 @@ class LingBotPolicy:
     def _guidance(self, prefix: Prefix, t_ref_ns: int, state: np.ndarray) -> Guidance | None:
         """Return the committed plan as this chunk's model actions; None if it is not continued."""
         contract = self.contract
-        committed = committed_steps(prefix, contract, t_ref_ns)
+        is_trained = self._engine.guidance == TRAINED
+        committed = committed_steps(prefix, contract, t_ref_ns, is_trained)
         if not committed.is_continued:
             return None
         positions = committed.positions
@@ -161,8 +164,12 @@ class LingBotPolicy:
             positions = self._space.to_relative(positions, state)
         target_AS = self._space.to_slots(self._action.normalize(positions))
         end = int(np.flatnonzero(committed.known)[-1]) + 1
-        weights_A = step_weights(contract.horizon, min(committed.frozen, end), end)
-        weights_AS = (weights_A * committed.known)[:, None] * _used_slots(self._space)
+        frozen = min(committed.frozen, end)
+        known_A = committed.known
+        if is_trained:  # it learned to be given the first steps without a gap, and no more
+            end, known_A = frozen, np.ones_like(known_A)
+        weights_A = step_weights(contract.horizon, frozen, end) * known_A
+        weights_AS = weights_A[:, None] * _used_slots(self._space)
         return Guidance(target_AS.astype(np.float32), weights_AS.astype(np.float32))
 
     def _positions(self, slots: np.ndarray, state: np.ndarray) -> np.ndarray:

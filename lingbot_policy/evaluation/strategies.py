@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lingbot_policy.contract import NotTrained
 from lingbot_policy.evaluation.rollout import roll_out, Rollout
 from lingbot_policy.execution.strategies import find_strategy, STRATEGIES
 from lingbot_policy.policy import Policy
@@ -70,9 +71,12 @@ def compare(
     found = []
     for name in names:
         strategy = find_strategy(name)
-        policy = load('full' if strategy.guided else None)
-        if strategy.trained and not policy.contract.rtc_trained:
-            said(f'{name}: left out, the weights were not trained to continue a plan')
+        try:
+            policy = load(strategy.guidances[0] if strategy.continues_plan else None)
+            if strategy.trained:
+                policy.contract.require_rtc_trained()
+        except NotTrained as error:
+            said(f'{name}: left out: {error}')
             continue
         for delay_s in delays_s:
             script = scripted_delays(delay_s)

@@ -44,7 +44,7 @@ class Licence:
         if find_strategy(strategy).trained and self._contract_digest and not self._is_rtc_trained:
             raise ValueError(
                 f'strategy {strategy}: the weights were not trained to continue a plan '
-                '(rtc_trained in policy.yaml); use rtc, blend or replace'
+                '(rtc_trained_steps in policy.yaml); use rtc, blend or replace'
             )
 
     def begin(self) -> None:

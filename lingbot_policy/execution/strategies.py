@@ -129,19 +129,23 @@ class Strategy:
     """
     How chunks follow each other, and what that asks of others.
 
-    ``waits``: a chunk is seen only after the one before has ended. ``guided``: the engine draws
-    each chunk towards the plan in force. ``trained``: the weights have learned to continue it.
+    ``waits``: a chunk is seen only after the one before has ended. ``guidances``: how the policy
+    makes a chunk continue the plan in force, the first of them by default.
     """
 
     join: Join
     waits: bool = False
-    guided: bool = False
-    trained: bool = False
+    guidances: tuple[str, ...] = ('off',)
 
     @property
     def continues_plan(self) -> bool:
         """Whether a policy has to be told the plan in force."""
-        return self.guided or self.trained
+        return 'off' not in self.guidances
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights must have learned to continue a plan."""
+        return 'trained' in self.guidances
 
 
 STRATEGIES = {
@@ -149,8 +153,8 @@ STRATEGIES = {
     'replace': Strategy(take_over),
     'ensemble': Strategy(ensemble),
     'blend': Strategy(blend),
-    'rtc': Strategy(take_over, guided=True),
-    'rtc_trained': Strategy(take_over, trained=True),
+    'rtc': Strategy(take_over, guidances=('full', 'identity_jacobian')),
+    'rtc_trained': Strategy(take_over, guidances=('trained',)),
 }
 
 

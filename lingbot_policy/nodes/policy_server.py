@@ -4,6 +4,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+import gc
 from pathlib import Path
 import sys
 import threading
@@ -18,9 +19,10 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from lingbot_policy.backends.committed import continuation, CONTINUED
+from lingbot_policy.backends.committed import continuation, CONTINUED, with_past
 from lingbot_policy.decode import stamp_ns
 from lingbot_policy.execution.strategies import find_strategy
+from lingbot_policy.nodes.command_thread import ask_for_realtime, ordinary_scheduling
 from lingbot_policy.nodes.diagnostics import Diagnostics, ERROR, OK, WARN
 from lingbot_policy.nodes.encode import chunk_to_msg, time_msg
 from lingbot_policy.nodes.lifecycle import fail, run, transition
@@ -39,6 +41,11 @@ from lingbot_policy.observation import (
 )
 from lingbot_policy.policy import load_policy, Prefix
 from lingbot_policy.robot import load_robot
+
+PRIORITY = 3  # below recorder and executor: frames and chunks do not wait for what computes
+SWITCH_S = 0.0005  # the interpreter's own 5 ms would be the delay of a frame behind a callback
+# Longest wait for the executor's plan after a chunk; on one machine it takes a few ms.
+ANSWER_S = 0.03
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class PolicyServerParameters:
     guidance: str = param(
         'off',
         'How chunks of lingbot follow the committed plan (real-time chunking).',
-        choices=('off', 'full', 'identity_jacobian'),
+        choices=('off', 'full', 'identity_jacobian', 'trained'),
     )
     max_rate_hz: float = param(10.0, 'Most chunks per second.', bounds=(0.1, 100.0))
     settle_s: float = param(
@@ -84,6 +91,7 @@ class PolicyServer(LifecycleNode):
         self._worker: threading.Thread | None = None
         self._instruction = self._p.instruction
         self._plan: tuple[str, Prefix | None] = ('', None)  # strategy, what is committed
+        self._is_answered = threading.Event()  # the executor has the last chunk
         self._continued: Counter[str] = Counter()
         self._problem = 'not active'
         self._last_latency_s = 0.0
@@ -94,7 +102,8 @@ class PolicyServer(LifecycleNode):
         self._robot = load_robot(p.robot).with_vendor_namespace(p.vendor_namespace)
         bundle = Path(p.bundle) if p.bundle else None
         started = time.monotonic()
-        self._policy = load_policy(p.policy, self._robot, bundle, p.seed, **_engine_options(p))
+        with ordinary_scheduling():
+            self._policy = load_policy(p.policy, self._robot, bundle, p.seed, **_engine_options(p))
         self._policy.contract.require(self._robot)
         self._sequence = 0  # as the policy's own count: (seed, sequence) names the noise
         self._chunks = self.create_publisher(ActionChunkMsg, 'action_chunk', qos('action_chunk'))
@@ -127,6 +136,8 @@ class PolicyServer(LifecycleNode):
         ]
         self._contract.publish(String(data=self._policy.contract.to_json()))
         self._active.set()
+        gc.collect()
+        gc.freeze()  # no collection walks over what the policy has loaded
         self._worker = threading.Thread(target=self._work, name='inference', daemon=True)
         self._worker.start()
         self.get_logger().info(f'active: {len(self._robot.cameras)} cameras')
@@ -155,8 +166,19 @@ class PolicyServer(LifecycleNode):
 
     def _on_plan(self, msg: CommittedPlan) -> None:
         positions = np.array(msg.positions).reshape(msg.steps, len(msg.joint_names))
-        prefix = Prefix(positions, stamp_ns(msg), msg.rate_hz, msg.speed, msg.delay_s)
-        self._plan = (msg.strategy, prefix if msg.steps else None)
+        plan = None
+        if msg.steps:
+            plan = Prefix(positions, stamp_ns(msg), msg.rate_hz, msg.speed, msg.delay_s)
+            plan = with_past(plan, self._plan[1])
+        self._plan = (msg.strategy, plan)
+        if msg.chunk_sequence >= self._sequence:
+            self._is_answered.set()
+
+    def _await_answer(self) -> None:
+        """Wait for the plan which the last chunk made, where the next one is to continue it."""
+        name, _ = self._plan
+        if name and find_strategy(name).continues_plan:
+            self._is_answered.wait(ANSWER_S)  # none comes to a chunk that is rejected
 
     def _prefix(self, t_ref_ns: int) -> Prefix | None:
         """
@@ -167,17 +189,13 @@ class PolicyServer(LifecycleNode):
         name, prefix = self._plan
         if not name or not (strategy := find_strategy(name)).continues_plan:
             return None
-        if strategy.trained:
+        if self._p.guidance not in strategy.guidances:
             raise ValueError(
-                f"the executor's strategy is {name}, and this engine cannot condition weights on "
-                'a plan; choose rtc, blend or replace'
+                f"the executor's strategy is {name}, and this server was started with "
+                f'guidance:={self._p.guidance}; start it with guidance:={strategy.guidances[0]}, '
+                'or choose blend or replace'
             )
-        if self._p.guidance == 'off':
-            raise ValueError(
-                f"the executor's strategy is {name}, and this server was started without "
-                'guidance; start it with guidance:=full, or choose blend or replace'
-            )
-        result = continuation(prefix, self._policy.contract, t_ref_ns)
+        result = continuation(prefix, self._policy.contract, t_ref_ns, strategy.trained)
         self._continued[result] += 1
         return prefix if result in CONTINUED else None
 
@@ -215,35 +233,32 @@ class PolicyServer(LifecycleNode):
         self._frozen_watch.check(observation)
         prefix = self._prefix(t_ref_ns)
         timing = {'observe': time.monotonic() - started}
-        timing['wait'] = (self._now_ns() - observation.arrived_ns) * 1e-9
-        chunk = self._policy.infer(observation, prefix)
-        inferred = time.monotonic()
+        with ordinary_scheduling():  # a model would keep the cores from all others
+            timing['wait'] = (self._now_ns() - observation.arrived_ns) * 1e-9
+            chunk = self._policy.infer(observation, prefix)
+            inferred = time.monotonic()
         self._sequence += 1
         msg = chunk_to_msg(chunk, self._robot.joints, self._now_ns())
         msg.sequence = self._sequence
         msg.instruction_id = zlib.crc32(observation.instruction.encode())
+        self._is_answered.clear()
         self._chunks.publish(msg)
         self._last_latency_s = msg.latency_s
         self._problem = ''
         timing |= {'publish': time.monotonic() - inferred, 'total': time.monotonic() - started}
         self._records.publish(self._record(observation, msg, {**chunk.timing, **timing}))
+        self._await_answer()
         return t_ref_ns
 
     def _wait_for_frame(self, last_ns: int) -> int | None:
         """Return the stamp of a new head frame once its streams have settled, or None."""
         patience_s = self._robot.cameras[HEAD].max_age_s
-        deadline = time.monotonic() + patience_s
-        while self._active.is_set() and time.monotonic() < deadline:
-            newest_ns = self._buffer.newest_head_ns()
-            if newest_ns is not None and newest_ns > last_ns:
-                settled_by = time.monotonic() + self._p.settle_s
-                while not self._buffer.is_settled(newest_ns) and time.monotonic() < settled_by:
-                    time.sleep(0.001)
-                return newest_ns
-            time.sleep(0.001)
-        if self._active.is_set():
+        newest_ns = self._buffer.wait_head(last_ns, patience_s)
+        if newest_ns is not None:
+            self._buffer.wait_settled(newest_ns, self._p.settle_s)
+        elif self._active.is_set():
             self._hold_back(StaleObservation(f'camera head: no new frame for {patience_s} s'))
-        return None
+        return newest_ns
 
     def _hold_back(self, error: ObservationError) -> None:
         """Send no chunk and say why; the executor's deadman holds the arms."""
@@ -317,6 +332,8 @@ def _engine_options(p: PolicyServerParameters) -> dict[str, str]:
 
 
 def main() -> int:
+    ask_for_realtime(PRIORITY)
+    sys.setswitchinterval(SWITCH_S)
     return run(PolicyServer)
 
 

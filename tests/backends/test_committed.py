@@ -10,6 +10,7 @@ from lingbot_policy.backends.committed import (
     Continuation,
     continuation,
     TAKEOVER_STEPS,
+    with_past,
 )
 from lingbot_policy.contract import PolicyContract, scripted_contract
 from lingbot_policy.policy import Prefix
@@ -54,6 +55,48 @@ def test_a_slower_execution_stretches_the_plan_and_the_new_chunk_alike():
     np.testing.assert_allclose(committed.positions[:4, 0], [1.0, 2.0, 3.0, 4.0])
     assert committed.known.sum() == 9
     assert committed.frozen == 1 + TAKEOVER_STEPS
+
+
+def test_what_was_executed_under_the_plan_before_is_known_too():
+    """The plan before is at i + 5 where the new one is at i: it was 0.5 s ahead of it."""
+    before = plan(steps=20, start_ns=S - S // 2)
+    both = with_past(plan(), before)
+    np.testing.assert_allclose(both.positions[:6, 0], [0.0, 1.0, 2.0, 3.0, 4.0, 0.0])
+    assert both.start_ns == S - S // 2
+    committed = committed_steps(both, contract(), S - S // 10)
+    assert committed.known[:3].all()
+    np.testing.assert_allclose(committed.positions[:3, 0], [4.0, 0.0, 1.0], atol=1e-6)
+    assert (with_past(both, both).positions[:, 0] == both.positions[:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ('before', 'added'),
+    [
+        (None, 0),
+        (plan(steps=0), 0),
+        (plan(start_ns=S + S), 0),  # it begins later
+        (plan(steps=3, start_ns=S - S // 2), 0),  # it had ended
+        (plan(start_ns=S - S // 5), 2),
+        (plan(steps=100, start_ns=S - 5 * S), 5),  # no more than 0.5 s of it
+        (plan(start_ns=S - S // 5, speed=0.5), 2),
+    ],
+)
+def test_only_what_leads_up_to_the_plan_is_put_in_front(before, added):
+    both = with_past(plan(), before)
+    assert len(both.positions) == 10 + added
+    assert both.start_ns == S - added * S // 10
+    np.testing.assert_array_equal(both.positions[added:], plan().positions)
+
+
+def test_trained_weights_continue_no_more_than_they_learned():
+    limited = contract(rtc_trained_steps=3)
+    at_once = committed_steps(plan(delay_s=0.1), limited, S, is_trained=True)
+    assert (at_once.frozen, at_once.result) == (3, Continuation.WITHIN_HORIZON)
+    late = committed_steps(plan(delay_s=0.4), limited, S, is_trained=True)
+    assert (late.frozen, late.result) == (3, Continuation.DELAY_BEYOND_TRAINING)
+    assert late.is_continued
+    guided = committed_steps(plan(delay_s=0.4), limited, S)
+    assert (guided.frozen, guided.result) == (4 + TAKEOVER_STEPS, Continuation.WITHIN_HORIZON)
 
 
 @pytest.mark.parametrize(

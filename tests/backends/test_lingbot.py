@@ -10,6 +10,7 @@ import torch
 
 from lingbot_policy.backends.lingbot import default_bundle, LingBotPolicy
 from lingbot_policy.bundle import load_bundle
+from lingbot_policy.contract import NotTrained, POLICY_FILE
 from lingbot_policy.import_weights import import_weights
 from lingbot_policy.model.preprocess import (
     load_tokenizer,
@@ -251,6 +252,23 @@ def test_a_guided_chunk_follows_the_committed_plan(kind, robot, request):
     assert np.abs(guided[:3] - wanted).mean() < 0.5 * np.abs(free[:3] - wanted).mean()
     alone = on_cpu(robot, folder, seed=2, guidance='full').infer(later).positions
     assert np.array_equal(alone, free)
+
+
+def test_weights_that_learned_it_are_given_the_plan_they_continue(bundle, robot):
+    """The steps until the chunk arrives are the plan's own; more was not asked of it."""
+    with pytest.raises(NotTrained, match=r'rtc_trained_steps in policy\.yaml is 0'):
+        on_cpu(robot, bundle, guidance='trained')
+    contract = load_bundle(bundle).contract.model_copy(update={'rtc_trained_steps': 9})
+    (bundle / POLICY_FILE).write_text(contract.to_yaml())
+    first = on_cpu(robot, bundle, seed=1).infer(observation())
+    later = replace(observation(), t_ref_ns=first.t_ref_ns + round(5 * first.step_ns))
+    plan = plan_of(first, 5, 30)  # 0.1 s at 30 Hz are 3 steps, and 2 for the take-over
+    continued = on_cpu(robot, bundle, seed=2, guidance='trained').infer(later, plan).positions
+    np.testing.assert_allclose(continued[:5], plan.positions[:5], atol=1e-4)
+    assert np.abs(continued[5] - plan.positions[5]).max() > 1e-3
+    seeing = replace(later, t_ref_ns=later.t_ref_ns - round(2 * first.step_ns))
+    early = on_cpu(robot, bundle, seed=2, guidance='trained').infer(seeing, plan).positions
+    np.testing.assert_allclose(early[:3], plan.positions[[0, 0, 0]], atol=1e-4)
 
 
 def test_a_plan_that_reaches_no_step_changes_nothing(bundle, robot):

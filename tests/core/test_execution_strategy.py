@@ -67,7 +67,7 @@ def test_rtc_trained_needs_weights_that_were_trained_for_it(driver):
     driver.execution.set_strategy('rtc_trained')
     driver.measure()
     for act in (lambda: driver.execution.expect('c1'), lambda: driver.execution.arm(0)):
-        with pytest.raises(ValueError, match=r'rtc_trained in policy\.yaml'):
+        with pytest.raises(ValueError, match=r'rtc_trained_steps in policy\.yaml'):
             act()
     driver.execution.expect('c1', rtc_trained=True)
     driver.execution.arm(0)

@@ -97,21 +97,22 @@ def test_diagnostics_tell_the_cadence_of_the_episode(start, probe, deployment, f
 
 def test_rtc_without_guidance_moves_nothing_and_is_said(start, probe, deployment, figures):
     start(deployment('hold', strategy='rtc'))
-    probe.wait('an error', lambda: any('without guidance' in r.error for r in probe.records))
+    probe.wait('an error', lambda: any('guidance:=off' in r.error for r in probe.records))
     probe.arm()
     known = probe.chunks
     probe.wait(
         'diagnostics of it',
-        lambda: 'without guidance' in figures.get('policy_server', {}).get('message', ''),
+        lambda: 'guidance:=off' in figures.get('policy_server', {}).get('message', ''),
     )
     assert probe.chunks == known
     assert {command.source for command in probe.commands} <= {'hold'}
 
 
-def test_rtc_continues_the_plan_and_counts_how(start, probe, deployment, figures, plans):
+@pytest.mark.parametrize('strategy', ['rtc', 'rtc_trained'])
+def test_rtc_continues_the_plan_and_counts_how(start, probe, deployment, figures, plans, strategy):
     """The first chunk has no plan to continue; those that follow have one."""
     asked = replace(deployment('lingbot', deadman_s=9.0), instruction='hand over the red block')
-    start(replace(asked, strategy='rtc'))
+    start(replace(asked, strategy=strategy))
     probe.arm()
     probe.wait('plans', lambda: any(plan.steps and plan.delay_s for plan in plans))
 
@@ -120,7 +121,7 @@ def test_rtc_continues_the_plan_and_counts_how(start, probe, deployment, figures
         return int(values.get('prefix within_horizon', 0)) > 3
 
     probe.wait('chunks which continue the plan', has_continued)
-    assert {plan.strategy for plan in plans} == {'rtc'}
+    assert {plan.strategy for plan in plans} == {strategy}
 
 
 def test_the_arms_go_home_from_a_hold_and_stay_there(start, probe, deployment):
