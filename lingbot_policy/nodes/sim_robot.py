@@ -24,6 +24,7 @@ from lingbot_policy.robot import load_robot
 from lingbot_policy.sim.wire_limits import WireLimits
 from lingbot_policy.sim.worlds import make_world, WORLDS
 
+NOBODY_COMMANDS_AFTER_NS = 500_000_000
 MAX_STATE_HZ = 250.0  # robots publish up to 1 kHz; the line commands at 250 Hz at most
 
 
@@ -57,6 +58,7 @@ class SimRobot(LifecycleNode):
             key: WireLimits(self._robot, key) for key in self._robot.file.command_topics
         }
         self._commanded: np.ndarray | None = None
+        self._heard: tuple[int, str] | None = None  # the last command: when, on which topic
         self._sent_frames = 0
         self._reports = self.create_publisher(String, 'sim_report', qos('instruction'))
 
@@ -114,6 +116,7 @@ class SimRobot(LifecycleNode):
         )
 
     def _on_command(self, key: str, msg) -> None:
+        self._heard = (time.monotonic_ns(), key)
         with self._lock:
             if self._commanded is None:
                 return
@@ -125,9 +128,26 @@ class SimRobot(LifecycleNode):
                 self._commanded[slots] = values
 
     def _on_reset(self, request, response) -> Trigger.Response:
-        self._reset_asked = True
-        response.success, response.message = True, 'the task is laid out anew'
+        try:
+            self._require_no_commands()
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+        else:
+            self._reset_asked = True
+            response.success = True
+            response.message = 'joints at home, the task is laid out anew'
+        self.get_logger().info(f'reset: {response.message}')
         return response
+
+    def _require_no_commands(self) -> None:
+        """Refuse to let the joints leap under someone's commands, who would have to stop."""
+        if self._heard is None or time.monotonic_ns() - self._heard[0] > NOBODY_COMMANDS_AFTER_NS:
+            return
+        topic = self._robot.topic(self._robot.file.command_topics[self._heard[1]].topic)
+        raise ValueError(
+            f'commands arrive on {topic}, and the joints would leap under them: '
+            '`lingbot operate disarm` first, after a stop `lingbot operate clear_stop`'
+        )
 
     def _open_world(self) -> None:
         # Here and not in on_configure: an OpenGL context belongs to the thread that made it.
