@@ -20,6 +20,7 @@ from lingbot_msgs.msg import ActionChunk, ExecutedCommand, InferenceRecord, Safe
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -139,9 +140,13 @@ class Probe:
         self.node.destroy_node()
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except (ExternalShutdownException, RCLError):  # the latter where it was about to wait
+        while True:
+            try:
+                self._executor.spin()
+            except InvalidHandle:  # a test destroyed what was about to be waited for
+                continue
+            except (ExternalShutdownException, RCLError):  # the latter where it was about to wait
+                pass
             return
 
     def _on_chunk(self, msg: ActionChunk) -> None:
