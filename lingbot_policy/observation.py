@@ -8,10 +8,13 @@ it, joints are interpolated at it. An Observation depends on the samples and on 
 a bag gives what the live robot gave. Stamps are ns of the sensor on the ROS clock.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import hashlib
+from itertools import pairwise
+from operator import itemgetter
 import threading
 
 import numpy as np
@@ -20,6 +23,10 @@ from lingbot_policy.robot import Robot
 
 HEAD = 'head'
 FROZEN_REPEATS = 5  # messages with an unchanged stamp before a stream counts as frozen
+PACE_FRAMES = 8  # frames after which a camera's pace is known
+PACE_SHARE = 0.9  # of its shortest period: no frame is expected sooner after the last one
+SAMPLED_ROW = 16  # every so many rows of an image are compared before all of them
+STAMP = itemgetter(0)  # of a sample
 
 
 class ObservationError(Exception):
@@ -94,6 +101,16 @@ class _Stream:
         self.repeats = 0
         self.samples.append((stamp_ns, value, arrival_ns))
 
+    def has_reached(self, t_ref_ns: int) -> bool:
+        return bool(self.samples) and self.samples[-1][0] >= t_ref_ns
+
+    def comes_next_after(self, t_ref_ns: int) -> bool:
+        """Whether, at the pace seen so far, the next sample will be stamped after ``t_ref_ns``."""
+        if len(self.samples) < PACE_FRAMES:
+            return False
+        shortest_ns = min(b[0] - a[0] for a, b in pairwise(self.samples))
+        return self.samples[-1][0] + PACE_SHARE * shortest_ns > t_ref_ns
+
 
 class ObservationBuffer:
     """
@@ -106,6 +123,8 @@ class ObservationBuffer:
         self._robot = robot
         self._allow_missing = allow_missing
         self._lock = threading.Lock()
+        self._has_head = threading.Condition(self._lock)  # apart: joints come far more often
+        self._has_more = threading.Condition(self._lock)
         self._images = {
             name: _Stream(_ns(camera.max_age_s), deque(maxlen=_depth(camera.fps)))
             for name, camera in robot.cameras.items()
@@ -119,6 +138,9 @@ class ObservationBuffer:
         """Keep a frame. A frame which is not newer than the last one is counted, not kept."""
         with self._lock:
             self._images[camera].push(stamp_ns, image, arrival_ns)
+            self._has_more.notify_all()
+            if camera == HEAD:
+                self._has_head.notify_all()
 
     def push_state(
         self, key: str, slots: np.ndarray, values: np.ndarray, stamp_ns: int, arrival_ns: int
@@ -127,6 +149,7 @@ class ObservationBuffer:
         with self._lock:
             self._states[key].slots = slots
             self._states[key].push(stamp_ns, values, arrival_ns)
+            self._has_more.notify_all()
 
     def clear(self) -> None:
         """Forget every sample, as after a step of the clock."""
@@ -138,19 +161,46 @@ class ObservationBuffer:
     def newest_head_ns(self) -> int | None:
         """Return the stamp of the newest head frame, or None before the first."""
         with self._lock:
-            samples = self._images[HEAD].samples
-            return samples[-1][0] if samples else None
+            return self._newest_head_ns()
+
+    def wait_head(self, after_ns: int, timeout_s: float) -> int | None:
+        """Return the stamp of the newest head frame once it is after ``after_ns``, or None."""
+
+        def newer_ns() -> int | None:
+            newest_ns = self._newest_head_ns()
+            return newest_ns if newest_ns is not None and newest_ns > after_ns else None
+
+        with self._has_head:
+            return self._has_head.wait_for(newer_ns, timeout_s)
 
     def is_settled(self, t_ref_ns: int) -> bool:
-        """Whether every stream has reached ``t_ref_ns``, so that waiting brings nothing more."""
+        """
+        Whether waiting brings nothing more of ``t_ref_ns``.
+
+        Joints have reached it; cameras have too, or go at a pace at which their next frame, too
+        late for it, is all there is to wait for.
+        """
         with self._lock:
-            images = [
-                stream
-                for name, stream in self._images.items()
-                if stream.samples or name not in self._allow_missing
-            ]
-            streams = (*images, *self._states.values())
-            return all(s.samples and s.samples[-1][0] >= t_ref_ns for s in streams)
+            return self._is_settled(t_ref_ns)
+
+    def wait_settled(self, t_ref_ns: int, timeout_s: float) -> bool:
+        """Wait until :meth:`is_settled`, at most so long; return whether it is."""
+        with self._has_more:
+            return self._has_more.wait_for(lambda: self._is_settled(t_ref_ns), timeout_s)
+
+    def _newest_head_ns(self) -> int | None:
+        samples = self._images[HEAD].samples
+        return samples[-1][0] if samples else None
+
+    def _is_settled(self, t_ref_ns: int) -> bool:
+        images = [
+            stream
+            for name, stream in self._images.items()
+            if stream.samples or name not in self._allow_missing
+        ]
+        return all(state.has_reached(t_ref_ns) for state in self._states.values()) and all(
+            image.has_reached(t_ref_ns) or image.comes_next_after(t_ref_ns) for image in images
+        )
 
     def offsets_s(self) -> dict[str, float]:
         """Return arrival minus stamp for each stream, smoothed, in s."""
@@ -190,7 +240,7 @@ class ObservationBuffer:
     def _frames_at(self, t_ref_ns: int, frames: dict) -> tuple[dict, dict, int]:
         images, stamps, arrived_ns = {}, {}, 0
         for name, samples in frames.items():
-            before = [sample for sample in samples if sample[0] <= t_ref_ns]
+            before = samples[: bisect_right(samples, t_ref_ns, key=STAMP)]
             if not before:
                 if name in self._allow_missing:
                     continue
@@ -212,8 +262,8 @@ class ObservationBuffer:
         topic = self._robot.file.state_topics[key].topic
         if not samples:
             raise MissingObservation(f'{topic}: no message yet')
-        before = [sample for sample in samples if sample[0] <= t_ref_ns]
-        after = [sample for sample in samples if sample[0] >= t_ref_ns]
+        before = samples[: bisect_right(samples, t_ref_ns, key=STAMP)]
+        after = samples[bisect_left(samples, t_ref_ns, key=STAMP) :]
         if not before:
             raise MissingObservation(f'{topic}: no sample at or before t_ref')
         if t_ref_ns - before[-1][0] > stream.max_age_ns:
@@ -268,11 +318,16 @@ class FrozenWatch:
         for name, image in observation.images.items():
             stamp_ns = observation.image_stamps_ns[name]
             seen_ns, seen = self._last.get(name, (stamp_ns, None))
-            if seen is None or not np.array_equal(seen, image):
+            if seen is None or not _is_equal(seen, image):
                 self._last[name] = (stamp_ns, image)
             elif stamp_ns - seen_ns > self._after_ns:
                 age_s = (stamp_ns - seen_ns) * 1e-9
                 raise FrozenObservation(f'camera {name}: the same pixels for {age_s:.2f} s')
+
+
+def _is_equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two images are the same; a few rows tell most which are not."""
+    return np.array_equal(a[::SAMPLED_ROW], b[::SAMPLED_ROW]) and np.array_equal(a, b)
 
 
 def _too_old(what: str, age_ns: int, stream: _Stream) -> str:

@@ -7,7 +7,8 @@ An rclpy timer under EventsExecutor lost 0.4-4.6 % of 250 Hz ticks with a p99 ji
 on two cores; a thread with absolute deadlines held 250.0 Hz.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import ctypes
 import gc
 import os
@@ -92,6 +93,21 @@ def ask_for_realtime(priority: int = PROCESS_PRIORITY) -> bool:
     except (PermissionError, OSError):
         return False
     return True
+
+
+@contextmanager
+def ordinary_scheduling() -> Iterator[None]:
+    """Run a block, and every thread which it starts, under SCHED_OTHER; then as before."""
+    thread = threading.get_native_id()
+    before, priority = os.sched_getscheduler(thread), os.sched_getparam(thread)
+    if before == os.SCHED_OTHER:
+        yield
+        return
+    os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(thread, before, priority)
 
 
 def lock_memory() -> bool:
