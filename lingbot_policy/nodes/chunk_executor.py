@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accepts chunks on message and commands the robot from a thread of its own, through the gate."""
 
-from collections import Counter
 from dataclasses import replace
 import sys
 import threading
 import time
 
 from lingbot_msgs.msg import ActionChunk as ActionChunkMsg
-from lingbot_msgs.msg import CommittedPlan, ExecutedCommand, SafetyEvent
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
@@ -21,7 +18,7 @@ from lingbot_policy.chunk import RejectedChunk
 from lingbot_policy.commissioning.confirmations import require_confirmed
 from lingbot_policy.contract import parse_contract
 from lingbot_policy.decode import chunk_from_msg
-from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode, Tick
+from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode
 from lingbot_policy.execution.interlocks import StampOffsets
 from lingbot_policy.execution.strategies import find_strategy, StrategyOptions
 from lingbot_policy.nodes.command_thread import (
@@ -30,17 +27,10 @@ from lingbot_policy.nodes.command_thread import (
     lock_memory,
 )
 from lingbot_policy.nodes.command_topics import CommandTopics
-from lingbot_policy.nodes.diagnostics import Diagnostics, OK, WARN
+from lingbot_policy.nodes.diagnostics import Diagnostics, Report
 from lingbot_policy.nodes.encode import command_encoders, time_msg
-from lingbot_policy.nodes.executor_messages import (
-    event_msg,
-    executed_msg,
-    execution_values,
-    plan_msg,
-    SEVERITY,
-    thread_values,
-)
 from lingbot_policy.nodes.executor_parameters import ChunkExecutorParameters
+from lingbot_policy.nodes.executor_reports import ExecutorReports
 from lingbot_policy.nodes.graph import require_simulated
 from lingbot_policy.nodes.interlock_topics import InterlockTopics
 from lingbot_policy.nodes.lifecycle import fail, run, transition
@@ -49,9 +39,6 @@ from lingbot_policy.nodes.qos import qos
 from lingbot_policy.nodes.streams import RobotStreams
 from lingbot_policy.observation import ClockStepped, ClockWatch
 from lingbot_policy.robot import load_robot
-from lingbot_policy.safety.gate import Decision, Reaction
-
-ACKNOWLEDGED = Duration(seconds=0.5)  # what the last event may wait for its readers
 
 
 class ChunkExecutor(LifecycleNode):
@@ -63,12 +50,7 @@ class ChunkExecutor(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_parameters)
         self._execution: Execution | None = None
         self._lock = threading.Lock()
-        self._rejected: Counter[str] = Counter()
-        self._reactions: Counter[str] = Counter()
-        self._said: tuple[Mode | None, str] = (None, '')
         self._stopped_for_other = ''
-        self._clamps = 0
-        self._clamp_said_ns = 0
 
     @transition
     def on_configure(self, state) -> None:
@@ -81,11 +63,7 @@ class ChunkExecutor(LifecycleNode):
         options = StrategyOptions(p.blend_steps, p.ensemble_decay)
         self._execution = Execution(self._robot, limits, p.strategy, options, p.shadow)
         self._execution.set_speed(p.speed)
-        self._executed = self.create_publisher(
-            ExecutedCommand, 'executed_command', qos('executed_command')
-        )
-        self._plan = self.create_publisher(CommittedPlan, 'committed_plan', qos('committed_plan'))
-        self._events = self.create_publisher(SafetyEvent, 'safety_events', qos('safety_events'))
+        self._reports = ExecutorReports(self, self._execution, self._lock)
 
     @transition
     def on_activate(self, state) -> None:
@@ -112,10 +90,10 @@ class ChunkExecutor(LifecycleNode):
             self.create_service(Trigger, '~/clear_stop', self._on_clear_stop),
             self.create_service(Trigger, '~/go_home', self._on_go_home),
         ]
-        self._diagnostics = Diagnostics(self, 'commands', self._robot.name, self._report)
+        self._diagnostics = Diagnostics(self, 'commands', self._robot.name, self._diagnosed)
         self._thread = CommandThread(self._robot.file.command_rate_hz, self._tick, self._on_fault)
         self._thread.start()
-        self._publish_plan()
+        self._reports.plan()
         kind = 'in shadow: nothing is commanded' if self._p.shadow else 'disarmed'
         self.get_logger().info(f'active at {self._robot.file.command_rate_hz:g} Hz, {kind}')
 
@@ -123,8 +101,9 @@ class ChunkExecutor(LifecycleNode):
     def on_deactivate(self, state) -> None:
         self._brake_and_disarm('deactivated')
         self._thread.stop()
-        self._say(None, self._execution.mode, time.monotonic_ns())  # no tick may have said it
-        self._events.wait_for_all_acked(ACKNOWLEDGED)
+        # No tick may have said it.
+        self._reports.say(None, self._execution.mode, time.monotonic_ns())
+        self._reports.wait_until_read()
         self._streams.destroy()
         self._interlocks.destroy()
         for subscription in self._own_subscriptions:
@@ -137,8 +116,7 @@ class ChunkExecutor(LifecycleNode):
 
     @transition
     def on_cleanup(self, state) -> None:
-        for publisher in (self._executed, self._plan, self._events):
-            self.destroy_publisher(publisher)
+        self._reports.destroy()
 
     def _on_state(self, key: str, slots, values, stamp_ns: int, arrival_ns: int) -> None:
         with self._lock:
@@ -156,14 +134,9 @@ class ChunkExecutor(LifecycleNode):
             with self._lock:
                 self._execution.accept(chunk, self._ros_ns(), time.monotonic_ns())
         except RejectedChunk as rejection:
-            self._rejected[rejection.reason] += 1
-            self._execution.cadence.rejected(rejection.reason)
-            if rejection.reason not in ('disarmed', 'busy'):
-                self.get_logger().warning(
-                    f'chunk {msg.sequence} rejected: {rejection}', throttle_duration_sec=1.0
-                )
+            self._reports.rejected(msg.sequence, rejection)
             return
-        self._publish_plan()
+        self._reports.plan()
 
     def _on_contract(self, msg: String) -> None:
         try:
@@ -200,7 +173,7 @@ class ChunkExecutor(LifecycleNode):
             if wanted and self._execution is not None:
                 with self._lock:
                     self._change(**wanted)
-                self._publish_plan()
+                self._reports.plan()
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._p = replace(self._p, **wanted)
@@ -300,9 +273,8 @@ class ChunkExecutor(LifecycleNode):
             stamp = time_msg(ros_ns)
             if self._commands is not None:
                 self._commands.publish(tick.decision.positions, stamp)
-            self._executed.publish(executed_msg(tick, state, self._robot.joints, stamp))
-            self._reactions[tick.decision.reaction] += 1
-        self._say(tick, before, now_ns)
+            self._reports.commanded(tick, state, stamp)
+        self._reports.say(tick, before, now_ns)
 
     def _obey_interlocks(self, now_ns: int) -> None:
         if self._execution.mode is Mode.DISARMED:
@@ -313,51 +285,11 @@ class ChunkExecutor(LifecycleNode):
         elif reason := self._interlocks.hold_reason(now_ns):
             self._execution.hold(reason)
 
-    def _say(self, tick: Tick | None, before: Mode, now_ns: int) -> None:
-        """Publish every change of state, and clamps at most once a second."""
-        decision = tick.decision if tick else None
-        if decision and decision.reaction is Reaction.CLAMP:
-            self._clamps += 1
-            if now_ns - self._clamp_said_ns > 1_000_000_000:
-                self._clamp_said_ns = now_ns
-                self._publish_event(SafetyEvent.WARN, decision.reaction, decision.reason, decision)
-        mode = self._execution.mode
-        held_for = '' if mode is Mode.MOVING or not decision else decision.reason.partition(':')[0]
-        if (mode, held_for) == self._said:
-            return
-        self._said = (mode, held_for)
-        reaction = decision.reaction if mode is not Mode.MOVING and decision else mode
-        reason = (decision.reason if held_for else '') or self._execution.reason
-        self._publish_event(SEVERITY[mode], reaction, reason)
-        if mode is not before:
-            self.get_logger().info(f'{before} -> {mode}: {reason or "a chunk covers now"}')
-            self._publish_plan()
-
-    def _publish_event(
-        self, severity: int, reaction: str, reason: str, decision: Decision | None = None
-    ) -> None:
-        stamp = self.get_clock().now().to_msg()
-        mode = self._execution.mode
-        self._events.publish(event_msg(mode, severity, reaction, reason, decision, stamp))
-
-    def _publish_plan(self) -> None:
-        with self._lock:
-            msg = plan_msg(self._execution)
-            msg.header.stamp = self.get_clock().now().to_msg()
-        self._plan.publish(msg)
-
     def _on_fault(self, error: BaseException) -> None:
         fail(self, f'command thread: {type(error).__name__}: {error}')
 
-    def _report(self) -> tuple:
-        thread, execution = self._thread, self._execution
-        values = execution_values(execution) | thread_values(thread) | {'clamps': self._clamps}
-        values |= {f'rejected {reason}': n for reason, n in self._rejected.items()}
-        values |= {f'ticks {reaction}': n for reaction, n in dict(self._reactions).items()}
-        values |= {f'gate {word}': n for word, n in dict(execution.gate.counts).items()}
-        values |= {f'unreadable {k}': v for k, v in self._streams.unreadable.items()}
-        level = OK if execution.mode in (Mode.MOVING, Mode.DISARMED) else WARN
-        return level, f'{execution.mode}: {execution.reason}', values
+    def _diagnosed(self) -> Report:
+        return self._reports.diagnostics(self._thread, self._streams.unreadable)
 
     def _ros_ns(self) -> int:
         return self.get_clock().now().nanoseconds
