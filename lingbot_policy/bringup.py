@@ -9,7 +9,9 @@ What runs in a deployment, as data: the one description of it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 
+from lingbot_policy.contract import parse_contract, POLICY_FILE
 from lingbot_policy.execution.strategies import find_strategy
 
 Value = bool | int | float | str
@@ -126,10 +128,11 @@ def guidance_for(strategy: str) -> str:
     return find_strategy(strategy).guidances[0]
 
 
-def require_together(policy: str, strategy: str) -> None:
+def require_together(policy: str, strategy: str, bundle: Path | None = None) -> None:
     """
     Refuse a strategy which the policy cannot follow.
 
+    :param bundle: of the policy; None: not known here.
     :raises ValueError: if it is unknown, or asks the policy to continue a plan and it cannot.
     """
     if find_strategy(strategy).continues_plan and policy != 'lingbot':
@@ -137,6 +140,9 @@ def require_together(policy: str, strategy: str) -> None:
             f'--strategy {strategy}: policy {policy!r} cannot continue a plan, lingbot can; '
             'choose that one, or blend or replace'
         )
+    contract = bundle / POLICY_FILE if bundle is not None else None
+    if find_strategy(strategy).trained and contract is not None and contract.is_file():
+        parse_contract(contract.read_text(encoding='utf-8'), str(contract)).require_rtc_trained()
 
 
 def stop_order(specs: tuple[NodeSpec, ...]) -> tuple[str, ...]:

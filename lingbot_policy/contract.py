@@ -9,6 +9,7 @@ the policy server, and compared by everyone who touches an action: on a mismatch
 
 from concurrent.futures import ThreadPoolExecutor
 import hashlib
+from importlib.resources import files
 import json
 from pathlib import Path
 from typing import Annotated, Literal
@@ -165,6 +166,11 @@ def parse_contract(text: str, path: str) -> PolicyContract:
         raise ValueError(f'{path}: not valid YAML: {error}') from error
     except ValidationError as error:
         raise ValueError('\n'.join(_describe(path, fault) for fault in error.errors())) from error
+
+
+def shipped_bundle(robot: str) -> Path:
+    """Return where the small bundle for a robot lies, if the package has one."""
+    return Path(str(files('lingbot_policy') / 'data' / 'bundles' / f'tiny_{robot}'))
 
 
 def shared_folder(folder: Path, shares: str) -> Path:

@@ -8,7 +8,6 @@ LingBot-VLA in process: an Observation in, a chunk of absolute targets in robot 
     slots -> robot entries -> un-normalise -> add the state to relative arms   (postprocess)
 """
 
-from importlib.resources import files
 from pathlib import Path
 import time
 from typing import Any
@@ -21,7 +20,7 @@ from lingbot_policy.action_space import action_space, ActionSpace
 from lingbot_policy.backends.committed import committed_steps
 from lingbot_policy.bundle import Bundle, load_bundle
 from lingbot_policy.chunk import ActionChunk
-from lingbot_policy.contract import PolicyContract
+from lingbot_policy.contract import PolicyContract, shipped_bundle
 from lingbot_policy.model.buffers import Request
 from lingbot_policy.model.engine import best_precision, Engine
 from lingbot_policy.model.guidance import Guidance, step_weights, TRAINED
@@ -251,7 +250,7 @@ def default_bundle(robot: Robot) -> Path:
 
     :raises ValueError: if there is none.
     """
-    folder = Path(str(files('lingbot_policy') / 'data' / 'bundles' / f'tiny_{robot.name}'))
+    folder = shipped_bundle(robot.name)
     if not folder.is_dir():
         raise ValueError(
             f'no bundle given, and none comes with the package for robot {robot.name!r}. Make '

@@ -21,7 +21,7 @@ def demo(
     ] = None,
     strategy: Annotated[
         str,
-        typer.Option(help='How chunks follow: sync, replace, ensemble, blend, rtc.'),
+        typer.Option(help='How chunks follow: sync, replace, ensemble, blend, rtc, rtc_trained.'),
     ] = 'replace',
     seconds: Annotated[float, typer.Option(min=2.0, help='Motion of each policy, s.')] = 20.0,
     headless: Annotated[bool, typer.Option(help='Plain lines instead of the live view.')] = False,

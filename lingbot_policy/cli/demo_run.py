@@ -16,7 +16,7 @@ from lingbot_policy.bags.record_file import free_bytes
 from lingbot_policy.bringup import Deployment, require_together, Simulation
 from lingbot_policy.cli.live import LiveView
 from lingbot_policy.cli.running import RunningDeployment
-from lingbot_policy.commissioning.environment_probes import shipped_bundle
+from lingbot_policy.contract import shipped_bundle
 from lingbot_policy.execution.strategies import find_strategy
 from lingbot_policy.isolation import isolated_environment, private_domain
 from lingbot_policy.policy import POLICIES
@@ -107,12 +107,13 @@ def choose_policies(options: DemoOptions, robot: Robot) -> tuple[str, ...]:
             f'--bundle {options.bundle}: no such folder; expected a policy bundle, which '
             '`lingbot import-weights` makes'
         )
-    has_bundle = options.bundle is not None or shipped_bundle(robot.name).is_dir()
-    if options.policy is None and has_bundle and find_strategy(options.strategy).continues_plan:
-        return ('lingbot',)
-    require_together(options.policy or 'expert', options.strategy)
-    if options.policy is not None:
-        return (options.policy,)
+    bundle = options.bundle or shipped_bundle(robot.name)
+    has_bundle, policy = bundle.is_dir(), options.policy
+    if policy is None and has_bundle and find_strategy(options.strategy).continues_plan:
+        policy = 'lingbot'
+    require_together(policy or 'expert', options.strategy, bundle)
+    if policy is not None:
+        return (policy,)
     return ('expert', 'lingbot') if has_bundle else ('expert',)
 
 

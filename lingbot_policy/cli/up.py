@@ -24,7 +24,7 @@ def up(
     ] = 1.0,
     strategy: Annotated[
         str,
-        typer.Option(help='How chunks follow: sync, replace, ensemble, blend, rtc.'),
+        typer.Option(help='How chunks follow: sync, replace, ensemble, blend, rtc, rtc_trained.'),
     ] = 'replace',
     shadow: Annotated[
         bool, typer.Option('--shadow', help='Infer, gate and record; never command the robot.')
@@ -74,13 +74,14 @@ def _checked(robot: str, policy: str, bundle: Path | None, strategy: str, link_h
     :raises ValueError: naming the option that does not, and what it takes.
     """
     from lingbot_policy.bringup import RELAYS, require_together
+    from lingbot_policy.contract import shipped_bundle
     from lingbot_policy.policy import POLICIES
     from lingbot_policy.robot import load_robot
 
     known = load_robot(robot)
     if policy not in POLICIES:
         raise ValueError(f'--policy: found {policy!r}, expected one of {", ".join(POLICIES)}')
-    require_together(policy, strategy)
+    require_together(policy, strategy, bundle or shipped_bundle(known.name))
     if bundle is not None and not bundle.is_dir():
         raise ValueError(f'--bundle {bundle}: no such folder; expected a policy bundle')
     if RELAYS.get(known.file.link) and not link_host:

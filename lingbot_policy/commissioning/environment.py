@@ -24,6 +24,7 @@ import psutil
 
 from lingbot_policy.bringup import environment
 from lingbot_policy.commissioning import environment_probes as probes
+from lingbot_policy.contract import shipped_bundle
 from lingbot_policy.robot import load_robot, Robot
 
 PACKAGE = 'lingbot_policy'
@@ -236,7 +237,7 @@ def _torch() -> Finding:
 
 
 def _bundle(robot: Robot, folder: Path | None) -> Finding:
-    chosen = folder or probes.shipped_bundle(robot.name)
+    chosen = folder or shipped_bundle(robot.name)
     if folder is None and not chosen.is_dir():
         remedy = 'lingbot import-weights, then give --bundle; the policy expert needs none'
         return Finding('policy bundle', NOTE, f'none comes with {robot.name}', remedy)

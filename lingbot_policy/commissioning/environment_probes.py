@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What doctor tries out; each trial that may crash or hang runs in a process of its own."""
 
-from importlib.resources import files
 import json
 import os
 from pathlib import Path
@@ -85,11 +84,6 @@ def try_rendering() -> tuple[str, str]:
 def try_torch() -> tuple[str, str]:
     """Return (problem, '') or ('', version and device)."""
     return _attempt(_TORCH_TRIAL)
-
-
-def shipped_bundle(robot: str) -> Path:
-    """Return where the small bundle for a robot lies, if the package has one."""
-    return Path(str(files('lingbot_policy') / 'data' / 'bundles' / f'tiny_{robot}'))
 
 
 def try_bundle(folder: Path, robot: Robot) -> str:

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from lingbot_policy.commissioning.environment_probes import shipped_bundle
 from lingbot_policy.commissioning.live_checks import live_findings
+from lingbot_policy.contract import shipped_bundle
 from lingbot_policy.nodes.probe import Probe
 from lingbot_policy.robot import Robot
 

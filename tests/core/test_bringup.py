@@ -17,6 +17,8 @@ from lingbot_policy.bringup import (
     Simulation,
     stop_order,
 )
+from lingbot_policy.contract import POLICY_FILE, scripted_contract
+from lingbot_policy.robot import load_robot
 
 ROBOT = Deployment(robot='odd')
 DEMO = Deployment(robot='odd', record='bags/one', simulation=Simulation(fps=10.0))
@@ -109,7 +111,8 @@ def test_parameters_of_policy_and_executor_are_passed_on():
 
 
 @pytest.mark.parametrize(
-    ('strategy', 'guidance'), [('replace', 'off'), ('blend', 'off'), ('rtc', 'full')]
+    ('strategy', 'guidance'),
+    [('replace', 'off'), ('blend', 'off'), ('rtc', 'full'), ('rtc_trained', 'trained')],
 )
 def test_the_strategy_reaches_the_executor_and_what_it_asks_the_policy(strategy, guidance):
     deployment = Deployment('odd', policy='lingbot', strategy=strategy)
@@ -129,6 +132,17 @@ def test_a_policy_that_continues_no_plan_is_refused_where_the_strategy_needs_it(
         require_together('expert', 'rtc')
     with pytest.raises(ValueError, match="no execution strategy 'fast'"):
         require_together('expert', 'fast')
+
+
+def test_weights_which_have_not_learned_it_are_refused_before_anything_starts(tmp_path):
+    contract = scripted_contract('lingbot', load_robot('agilex_cobot_magic'))
+    (tmp_path / POLICY_FILE).write_text(contract.to_yaml())
+    require_together('lingbot', 'rtc', tmp_path)
+    with pytest.raises(ValueError, match='were not trained to continue a plan'):
+        require_together('lingbot', 'rtc_trained', tmp_path)
+    trained = contract.model_copy(update={'rtc_trained_steps': 8})
+    (tmp_path / POLICY_FILE).write_text(trained.to_yaml())
+    require_together('lingbot', 'rtc_trained', tmp_path)
 
 
 @pytest.mark.parametrize('executable', names(Deployment('odd', simulation=Simulation())))
