@@ -32,9 +32,10 @@ guided() { bench gpu_guided --size full --precisions bf16 --paths graph,compiled
 guided_identity() {
   bench gpu_guided_identity --size full --precisions bf16 --paths graph,compiled_graph --guidance identity_jacobian
 }
+continued() { bench gpu_continued --size full --precisions bf16 --paths graph,compiled_graph --guidance trained; }
 
 STAGES=(tests numerics_tiny numerics_mid mid full full_compiled full_5_steps full_1_view full_2_views
-  guided guided_identity numerics_full)
+  guided guided_identity continued numerics_full)
 
 "$PYTHON" - <<'CHECK' || exit 1
 import sys, torch
