@@ -110,6 +110,17 @@ def ordinary_scheduling() -> Iterator[None]:
         os.sched_setscheduler(thread, before, priority)
 
 
+@contextmanager
+def realtime_scheduling(priority: int) -> Iterator[None]:
+    """Run a block of an ordinary thread under SCHED_FIFO, where that is permitted."""
+    is_realtime = ask_for_realtime(priority)
+    try:
+        yield
+    finally:
+        if is_realtime:
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_OTHER, os.sched_param(0))
+
+
 def lock_memory() -> bool:
     """
     Keep this process's memory from being paged out; return whether it is.

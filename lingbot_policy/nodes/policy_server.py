@@ -22,7 +22,11 @@ from std_srvs.srv import Trigger
 from lingbot_policy.backends.committed import continuation, CONTINUED, with_past
 from lingbot_policy.decode import stamp_ns
 from lingbot_policy.execution.strategies import find_strategy
-from lingbot_policy.nodes.command_thread import ask_for_realtime, ordinary_scheduling
+from lingbot_policy.nodes.command_thread import (
+    ask_for_realtime,
+    ordinary_scheduling,
+    realtime_scheduling,
+)
 from lingbot_policy.nodes.diagnostics import Diagnostics, ERROR, OK, WARN
 from lingbot_policy.nodes.encode import chunk_to_msg, time_msg
 from lingbot_policy.nodes.lifecycle import fail, run, transition
@@ -42,7 +46,9 @@ from lingbot_policy.observation import (
 from lingbot_policy.policy import load_policy, Prefix
 from lingbot_policy.robot import load_robot
 
-PRIORITY = 3  # below recorder and executor: frames and chunks do not wait for what computes
+# Of all but the policy, below recorder and executor: frames and chunks do not wait for what
+# computes, and what computes keeps nobody waiting.
+PRIORITY = 3
 SWITCH_S = 0.0005  # the interpreter's own 5 ms would be the delay of a frame behind a callback
 # Longest wait for the executor's plan after a chunk; on one machine it takes a few ms.
 ANSWER_S = 0.03
@@ -139,7 +145,8 @@ class PolicyServer(LifecycleNode):
         gc.collect()
         gc.freeze()  # no collection walks over what the policy has loaded
         self._worker = threading.Thread(target=self._work, name='inference', daemon=True)
-        self._worker.start()
+        with ordinary_scheduling():  # a model under SCHED_FIFO would keep the cores from others
+            self._worker.start()
         self.get_logger().info(f'active: {len(self._robot.cameras)} cameras')
 
     @transition
@@ -224,28 +231,30 @@ class PolicyServer(LifecycleNode):
 
     def _infer_once(self, last_ns: int) -> int:
         """Publish a chunk for the newest head frame; return its stamp, or the last one's."""
-        t_ref_ns = self._wait_for_frame(last_ns)
-        if t_ref_ns is None:
-            return last_ns
-        started = time.monotonic()
-        self._clock_watch.check(self._now_ns(), time.monotonic_ns())
-        observation = self._buffer.observe(t_ref_ns, self._instruction)
-        self._frozen_watch.check(observation)
-        prefix = self._prefix(t_ref_ns)
-        timing = {'observe': time.monotonic() - started}
-        with ordinary_scheduling():  # a model would keep the cores from all others
-            timing['wait'] = (self._now_ns() - observation.arrived_ns) * 1e-9
-            chunk = self._policy.infer(observation, prefix)
-            inferred = time.monotonic()
+        with realtime_scheduling(PRIORITY):
+            t_ref_ns = self._wait_for_frame(last_ns)
+            if t_ref_ns is None:
+                return last_ns
+            started = time.monotonic()
+            self._clock_watch.check(self._now_ns(), time.monotonic_ns())
+            observation = self._buffer.observe(t_ref_ns, self._instruction)
+            self._frozen_watch.check(observation)
+            prefix = self._prefix(t_ref_ns)
+            timing = {'observe': time.monotonic() - started}
+        timing['wait'] = (self._now_ns() - observation.arrived_ns) * 1e-9
+        chunk = self._policy.infer(observation, prefix)
+        inferred = time.monotonic()
         self._sequence += 1
-        msg = chunk_to_msg(chunk, self._robot.joints, self._now_ns())
-        msg.sequence = self._sequence
-        msg.instruction_id = zlib.crc32(observation.instruction.encode())
-        self._is_answered.clear()
-        self._chunks.publish(msg)
+        with realtime_scheduling(PRIORITY):
+            msg = chunk_to_msg(chunk, self._robot.joints, self._now_ns())
+            msg.sequence = self._sequence
+            msg.instruction_id = zlib.crc32(observation.instruction.encode())
+            self._is_answered.clear()
+            self._chunks.publish(msg)
+            timing['publish'] = time.monotonic() - inferred
         self._last_latency_s = msg.latency_s
         self._problem = ''
-        timing |= {'publish': time.monotonic() - inferred, 'total': time.monotonic() - started}
+        timing['total'] = time.monotonic() - started
         self._records.publish(self._record(observation, msg, {**chunk.timing, **timing}))
         self._await_answer()
         return t_ref_ns

@@ -16,7 +16,11 @@ import rclpy
 
 from lingbot_policy.backends.hold import HoldPolicy
 from lingbot_policy.nodes import policy_server
-from lingbot_policy.nodes.command_thread import ask_for_realtime, ordinary_scheduling
+from lingbot_policy.nodes.command_thread import (
+    ask_for_realtime,
+    ordinary_scheduling,
+    realtime_scheduling,
+)
 from lingbot_policy.policy import POLICIES
 from lingbot_policy.robot import load_robot, Robot
 
@@ -67,6 +71,25 @@ def test_scheduling_is_restored_after_an_error():
     assert in_realtime_thread(task) == os.SCHED_FIFO
 
 
+def test_an_ordinary_thread_is_realtime_for_one_block():
+    def task() -> list[int]:
+        with ordinary_scheduling():
+            with realtime_scheduling(2):
+                within = [now_scheduled(), os.sched_getparam(0).sched_priority]
+            return [*within, now_scheduled()]
+
+    assert in_realtime_thread(task) == [os.SCHED_FIFO, 2, os.SCHED_OTHER]
+
+
+def test_without_permission_a_block_runs_as_before(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, 'sched_setscheduler', refuse)
+    with realtime_scheduling(1):
+        assert now_scheduled() == os.SCHED_OTHER
+
+
 def test_an_ordinary_thread_stays_one():
     with ordinary_scheduling():
         assert now_scheduled() == os.SCHED_OTHER
@@ -98,9 +121,12 @@ def push_observation(buffer, now_ns: int) -> None:
 
 
 @pytest.mark.ros
-def test_the_server_infers_as_an_ordinary_thread_and_publishes_as_a_realtime_one(
+def test_the_server_observes_and_publishes_in_realtime_and_infers_as_all_others(
     ros_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
+    def spy_on_check(*args):
+        SEEN['observe'] = now_scheduled()
+
     def spy_on_chunk(*args):
         SEEN['publish'] = now_scheduled()
         PUBLISHED.set()
@@ -108,6 +134,7 @@ def test_the_server_infers_as_an_ordinary_thread_and_publishes_as_a_realtime_one
 
     chunk_to_msg = policy_server.chunk_to_msg
     monkeypatch.setattr(policy_server, 'chunk_to_msg', spy_on_chunk)
+    monkeypatch.setattr(policy_server.FrozenWatch, 'check', spy_on_check)
     monkeypatch.setitem(POLICIES, 'spy', f'{__name__}:SpyPolicy')
 
     def task() -> None:
@@ -126,4 +153,5 @@ def test_the_server_infers_as_an_ordinary_thread_and_publishes_as_a_realtime_one
 
     in_realtime_thread(task)
     ordinary = dict.fromkeys(('load', 'infer', 'a thread of infer'), os.SCHED_OTHER)
-    assert ordinary | {'publish': os.SCHED_FIFO} == SEEN
+    realtime = dict.fromkeys(('observe', 'publish'), os.SCHED_FIFO)
+    assert ordinary | realtime == SEEN
