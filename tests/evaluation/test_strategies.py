@@ -78,7 +78,7 @@ def test_the_table_and_the_file_hold_what_was_found(scripted, tmp_path):
 
 
 @pytest.mark.timeout(600)
-def test_guided_chunks_ask_for_half_the_velocity_jump_at_most():
+def test_chunks_that_continue_the_plan_ask_for_half_the_velocity_jump_at_most():
     torch = pytest.importorskip('torch')
     from lingbot_policy.backends.lingbot import LingBotPolicy
 
@@ -87,8 +87,9 @@ def test_guided_chunks_ask_for_half_the_velocity_jump_at_most():
     found = run(
         world,
         lambda guidance: LingBotPolicy.load(ROBOT, guidance=guidance),
-        ('replace', 'rtc'),
+        ('replace', 'rtc', 'rtc_trained'),
         4.0,
     )
     jumps = {name: each.mean('velocity_jump_median') for name, each in found.items()}
     assert jumps['rtc'] <= 0.5 * jumps['replace']
+    assert jumps['rtc_trained'] <= 0.5 * jumps['replace']
