@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lingbot_policy.reports.cadence import EpisodeCadence, read_cadence
 from lingbot_policy.reports.series import Series, STAGES
 
 SERVER, EXECUTOR = 'policy_server: inference', 'chunk_executor: commands'
@@ -60,7 +61,8 @@ class CommandTopicFigures:
 class Figures:
     """
     What a run achieved. ``latency_s`` has median and p95 of each stage; ``unequal`` the topics
-    of which not all that was published was written. None: the run did not tell.
+    of which not all that was published was written; ``cadence`` has an entry for each episode.
+    None: the run did not tell.
     """
 
     duration_s: float
@@ -81,6 +83,7 @@ class Figures:
     camera_size: tuple[int, int] | None
     camera_fps: float | None
     tracking_error: float | None
+    cadence: tuple[EpisodeCadence, ...] | None
 
 
 def figures(series: Series) -> Figures:
@@ -107,6 +110,7 @@ def figures(series: Series) -> Figures:
         camera_size=tuple(size) if size else None,
         camera_fps=report.get('fps'),
         tracking_error=_tracking_error(series),
+        cadence=read_cadence(values for _, values in series.diagnostics.get(EXECUTOR, ())),
     )
 
 

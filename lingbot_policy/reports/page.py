@@ -14,6 +14,7 @@ from plotly.graph_objects import Figure
 import plotly.io
 from plotly.offline import get_plotlyjs
 
+from lingbot_policy.reports.cadence import cadence_table
 from lingbot_policy.reports.figures import failures, Figures
 from lingbot_policy.reports.plots import joint_figure, latency_figure, rate_figure, seconds_of
 from lingbot_policy.reports.series import Series
@@ -100,6 +101,7 @@ def _phase(phase: PhaseReport) -> str:
         ),
         _part('Latency', _plot(latency_figure(series)) + _stages(phase.figures)),
         _part('Rates', _plot(rate_figure(series))),
+        _part('Cadence', _cadence(phase.figures), 'As the executor told it, of arm joints.'),
         _part('Gate', _events(series)),
         _part(
             'Completeness', _completeness(series), 'Counted from the writers\u2019 own numbers.'
@@ -154,6 +156,15 @@ def _stages(found: Figures) -> str:
         if spread
     ]
     return _table(('stage', 'median', 'p95'), rows, [''] * len(rows))
+
+
+def _cadence(found: Figures) -> str:
+    if found.cadence is None:
+        return '<p>Not recorded.</p>'
+    if not found.cadence:
+        return '<p>No episode: nothing was commanded.</p>'
+    head, rows = cadence_table(found.cadence)
+    return _table(head, rows, [''] * len(rows))
 
 
 def _events(series: Series) -> str:

@@ -135,6 +135,11 @@ def test_the_demo_says_what_it_reached_as_read_from_its_bag(start, tmp_path):
         assert camera['written'] == camera['received'] > 10
     assert 0.0 < phase['latency_s']['capture_to_publish']['p95'] < 30.0
     assert phase['camera_size'] == [320, 240]
+    (episode,) = phase['cadence']
+    assert episode['strategies'] == ['replace']
+    assert episode['figures']['policy_hz'] > 0.0
+    assert episode['figures']['chunks_used'] > 1
+    assert None not in episode['figures'].values()
     assert result['hardware']['cores'] >= 1
     assert result['versions']['numpy']
     bag = summarize(phase['bag'])

@@ -3,7 +3,7 @@
 """A recorded run with known figures, written message by message."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import json
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Run:
     :param unwritten: messages of ``action_chunk`` that were received and not written.
     :param told: one in so many commands goes to the command topics, by key; 1 by default.
     :param lost_commands: every n-th message of ``executed_command`` never arrived; 0: none.
+    :param executor: what the executor's diagnostics say beside its missed ticks, each second.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Run:
         unwritten: int = 0,
         lost_commands: int = 0,
         told: dict[str, int] | None = None,
+        executor: Sequence[dict[str, object]] = ({},) * 5,
     ) -> None:
         self.robot = robot
         self.lost, self.violations, self.unwritten = lost, violations, unwritten
         self.lost_commands = lost_commands
         self.told = told or {}
+        self.executor = executor
         self.command_hz = robot.file.command_rate_hz * command_rate
         self.store = typestore_for(TYPES)
 
@@ -217,7 +220,7 @@ class Run:
         received = {f'received {name}': round(number * FPS) for name in self.robot.cameras}
         values = {
             'policy_server: inference': received,
-            'chunk_executor: commands': {'missed_ticks': number},
+            'chunk_executor: commands': {'missed_ticks': number, **self.executor[number]},
         }
         statuses = [
             self.make(
