@@ -57,7 +57,7 @@ faults: $(READY)  ## Run the fault matrix and write docs/fault_matrix.md
 	@$(RUN) python tests/vendor_msgs/install.py
 	@$(RUN) OMP_NUM_THREADS=1 python -m tests.faults.table $(ARGS)
 
-bench: $(READY)  ## Measure on this machine's CPU: the model, how exact it is, gate and commands
+bench: $(READY)  ## Measure on this machine's CPU: the model, how exact it is, gate, server, commands
 	@$(RUN) python -m benchmarks.inference --size mid --paths model,eager,compiled $(ARGS)
 	@$(RUN) python -m benchmarks.numerics --size mid --paths eager --seeds 2
 	@$(RUN) python -m benchmarks.control

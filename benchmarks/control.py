@@ -1,16 +1,24 @@
 # Copyright 2026 The LingBot deployment authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How long a tick of the safety gate and the acceptance of a chunk take.
+What the stack adds to a command and to an inference, against its limits, in one table.
 
-    python -m benchmarks.control --ticks 5000 --out benchmarks/results/control.json
+    python -m benchmarks.control --out benchmarks/results/control.json
 
-Beside the time on the wall stands the processor time of the thread: on a busy machine the first
-one contains the turns of others. Under `chrt -f 40` it runs as the executor's thread does.
+A tick of the safety gate and the acceptance of a chunk, what the policy server adds to an
+inference (`benchmarks.server`), and how late commands are while all cores are taken
+(`benchmarks.jitter`). All times are on the wall: on a busy machine they contain the turns of
+others. The file also has the processor time of the gate's thread.
 """
 
 import argparse
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, UTC
+import gc
+from itertools import product
 import json
+import multiprocessing
 import os
 from pathlib import Path
 import sys
@@ -18,9 +26,11 @@ import time
 
 import numpy as np
 
+from benchmarks import jitter, server
 from benchmarks.machine import describe
 from lingbot_policy.chunk import ActionChunk
 from lingbot_policy.execution.executor import Execution, ExecutionLimits, Mode
+from lingbot_policy.nodes.command_thread import ask_for_realtime, COMMAND_PRIORITY
 from lingbot_policy.robot import load_robot, Robot
 from lingbot_policy.safety.gate import MeasuredState, SafetyGate
 from lingbot_policy.sim.detect import Block
@@ -28,7 +38,16 @@ from lingbot_policy.sim.expert import plan_handover
 from lingbot_policy.sim.stub import KinematicWorld
 
 HORIZON = 50
-LIMITS_MS = {'gate tick': 0.3, 'gate tick with distances': 0.3, 'accept a chunk': 1.0}
+LIMITS_MS = {
+    'gate tick': 0.3,
+    'gate tick with distances': 0.3,
+    'accept a chunk': 1.0,
+    'server': server.LIMIT_MS,
+    'command': 1.0,
+}
+SERVER_ROBOTS = ('leju_kuavo4_pro', 'agilex_cobot_magic', 'realman_rs02')
+COMMAND_RATES_HZ = (100.0, 250.0)
+COMMAND_REMEDIES = ('plain', 'fifo', 'fifo, mlockall')
 
 
 def handover(robot: Robot) -> np.ndarray:
@@ -73,6 +92,8 @@ def time_gate(
     per_tick = robot.file.policy_rate_hz / rate
     gate.seed(MeasuredState(plan[0], np.zeros(robot.dof, np.int64)), 0)
     for tick in range(1, ticks + 1):
+        if tick % 1000 == 0:
+            time.sleep(0.02)  # Linux stops a real-time thread which never pauses
         # There and back again, so that any number of ticks is a plausible motion.
         step = abs((tick * per_tick) % (2 * len(plan) - 2) - (len(plan) - 1))
         low = min(int(step), len(plan) - 2)
@@ -110,38 +131,128 @@ def time_accept(robot: Robot, plan: np.ndarray, strategy: str, chunks: int) -> S
     return watch
 
 
+def gate_rows(robot_name: str, ticks: int) -> Iterator[dict]:
+    """Yield rows of the gate and of acceptance, timed under the priority of the command thread."""
+    robot = load_robot(robot_name)
+    plan = handover(robot)
+
+    def measured() -> tuple[bool, dict[str, Stopwatch]]:
+        realtime = ask_for_realtime(COMMAND_PRIORITY)
+        gc.collect()
+        gc.freeze()  # as the command thread does
+        return realtime, {
+            'gate tick': time_gate(robot, plan, ticks, distances=False)[0],
+            'gate tick with distances': time_gate(robot, plan, ticks, distances=True)[0],
+            'accept a chunk': time_accept(robot, plan, 'replace', max(1, ticks // 20)),
+        }
+
+    with ThreadPoolExecutor(1) as pool:
+        realtime, watches = pool.submit(measured).result()
+    scheduling = 'fifo' if realtime else 'plain'
+    for name, watch in watches.items():
+        yield row(name, robot_name, 'idle', scheduling, watch.figures())
+
+
+def server_row(robot_name: str, load: str, scheduling: str, chunks: int) -> dict:
+    """Return the row of what the policy server adds to an inference."""
+    found = server.measure(robot_name, chunks, realtime=scheduling == 'fifo')
+    figures = {f'{name}_ms': found['overhead_ms'][name] for name in ('p50', 'p99', 'max')}
+    return row(f'server, {_pictures(robot_name)}', robot_name, load, scheduling, figures)
+
+
+def command_rows(robot_name: str, load: str, seconds: float) -> Iterator[dict]:
+    """Yield rows of how late the ticks of the command thread are."""
+    for rate_hz, remedy in product(COMMAND_RATES_HZ, COMMAND_REMEDIES):
+        found = _late(robot_name, rate_hz, jitter.REMEDIES[remedy], seconds)
+        figures = {f'{name}_ms': round(value, 4) for name, value in found['late_ms'].items()}
+        lacks = {'lacks': found['missing']} if found['missing'] else {}
+        yield row(f'command, {rate_hz:g} Hz', robot_name, load, remedy, figures) | lacks
+
+
+def _late(robot_name: str, rate_hz: float, remedies: tuple[str, ...], seconds: float) -> dict:
+    """Return what the command thread says after so long in a process of its own."""
+    context = multiprocessing.get_context('spawn')
+    out = context.Queue()
+    arguments = (robot_name, rate_hz, remedies, seconds, out)
+    process = context.Process(target=jitter.measure, args=arguments)
+    process.start()
+    found = out.get(timeout=seconds + 60.0)
+    process.join()
+    return found
+
+
+def row(what: str, robot: str, load: str, scheduling: str, figures: dict) -> dict:
+    """Return a row of the table: its 99th percentile is held against the limit."""
+    limit = LIMITS_MS[what.partition(',')[0]]
+    return {
+        'what': what,
+        'robot': robot,
+        'load': load,
+        'scheduling': scheduling,
+        'load_average': round(os.getloadavg()[0], 2),
+        **figures,
+        'limit_ms': limit,
+        'is_met': figures['p99_ms'] <= limit,
+    }
+
+
+def line(found: dict) -> str:
+    """Return a row as text."""
+    lacks = f'  without {", ".join(found["lacks"])}' if 'lacks' in found else ''
+    return (
+        f'{found["what"]:26}{found["load"]:11}{found["scheduling"]:16}{found["p50_ms"]:8.3f}'
+        f'{found["p99_ms"]:9.3f}{found["max_ms"]:9.3f}{found["limit_ms"]:7.1f}  '
+        f'{"yes" if found["is_met"] else "no"}{lacks}'
+    )
+
+
+def rows(args: argparse.Namespace) -> Iterator[dict]:
+    """Yield every row asked for, first those of a machine which does nothing else."""
+    parts = args.parts.split(',')
+    if 'gate' in parts:
+        yield from gate_rows(args.robot, args.ticks)
+    if 'server' in parts:
+        yield server_row(SERVER_ROBOTS[0], 'idle', 'plain', args.chunks)
+        yield from (server_row(name, 'idle', 'fifo', args.chunks) for name in SERVER_ROBOTS)
+    if not {'server', 'commands'} & set(parts):
+        return
+    with server.saturated():
+        if 'server' in parts:
+            for scheduling in ('plain', 'fifo'):
+                yield server_row(SERVER_ROBOTS[0], 'saturated', scheduling, args.chunks)
+        if 'commands' in parts:
+            yield from command_rows(args.robot, 'saturated', args.seconds)
+
+
+def _pictures(robot_name: str) -> str:
+    camera = load_robot(robot_name).cameras['head']
+    kind = 'raw' if camera.transport == 'raw' else 'JPEG'
+    return f'{kind} {camera.width}x{camera.height}'
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--robot', default='realman_rs02', help='16 values at 200 Hz')
+    parser.add_argument('--parts', default='gate,server,commands')
     parser.add_argument('--ticks', type=int, default=5000)
+    parser.add_argument('--chunks', type=int, default=200)
+    parser.add_argument('--seconds', type=float, default=5.0, help='of each row of commands')
     parser.add_argument('--out', type=Path)
     args = parser.parse_args()
-    robot = load_robot(args.robot)
-    plan = handover(robot)
-    machine = describe('cpu')
-    is_realtime = os.sched_getscheduler(0) == os.SCHED_FIFO
-    watches = {
-        'gate tick': time_gate(robot, plan, args.ticks, distances=False)[0],
-        'gate tick with distances': time_gate(robot, plan, args.ticks, distances=True)[0],
-        'accept a chunk': time_accept(robot, plan, 'replace', max(1, args.ticks // 20)),
-    }
-    rows = [{'what': name, **watch.figures()} for name, watch in watches.items()]
+    machine, found = describe('cpu'), []
     write = sys.stdout.write
-    write(f'{robot.name}, {robot.dof} values, {args.ticks} ticks; {machine["processor"]}, ')
-    write(f'load {machine["load_average"][0]}\n\n')
-    write(f'{"ms":26}{"p50":>8}{"p99":>8}{"max":>8}   thread: p50     p99   limit\n')
-    for found in rows:
-        write(
-            f'{found["what"]:26}{found["p50_ms"]:8.3f}{found["p99_ms"]:8.3f}{found["max_ms"]:8.3f}'
-            f'{found["thread_p50_ms"]:14.3f}{found["thread_p99_ms"]:8.3f}{LIMITS_MS[found["what"]]:8.1f}\n'
-        )
+    write(f'{machine["processor"]}, {machine["cores"]} cores, load {machine["load_average"][0]}\n')
+    write(
+        f'{"ms":26}{"load":11}{"scheduling":16}{"p50":>8}{"p99":>9}{"max":>9}  limit  p99 in it\n'
+    )
+    for each in rows(args):
+        found.append(each)
+        write(line(each) + '\n')
+        sys.stdout.flush()
     if args.out:
-        report = {
-            'robot': robot.name, 'ticks': args.ticks, 'machine': machine,
-            'realtime': is_realtime, 'limits_ms': LIMITS_MS,
-            'rows': rows,
-        }  # fmt: skip
-        args.out.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
+        measured = datetime.now(UTC).isoformat(timespec='seconds')
+        report = {'machine': machine, 'measured': measured, 'rows': found}
+        args.out.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
     return 0
 
 

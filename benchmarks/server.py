@@ -11,9 +11,10 @@ figures are those of its own `inference_record`.
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 import ctypes
 from datetime import datetime, UTC
+from itertools import product
 import json
 import multiprocessing
 import os
@@ -34,6 +35,7 @@ PATIENCE_S = 120.0
 WARM_UP = 10  # chunks
 PR_CAPBSET_DROP, CAP_SYS_NICE = 24, 23  # as linux/prctl.h and linux/capability.h number them
 LIMIT_MS = 8.0
+RATE_HZ = 20.0  # of chunks: every second frame of a 30 Hz camera
 PERCENTILES = {'p50': 50, 'p95': 95, 'p99': 99, 'max': 100}
 
 
@@ -41,10 +43,18 @@ def measure(
     robot: str, chunks: int, *, realtime: bool = True, cameras: str = 'together', policy='hold'
 ) -> dict:
     """Return percentiles of wait, publication and their sum in ms, of so many chunks."""
+    load = round(os.getloadavg()[0], 2)
     with _graph() as env, tempfile.TemporaryFile('w+') as log:
         sensors = [sys.executable, '-m', 'benchmarks.sensors', robot, '--cameras', cameras]
         server = [sys.executable, '-m', 'lingbot_policy.nodes.policy_server', '--ros-args']
-        server += ['-p', f'robot:={robot}', '-p', f'policy:={policy}']
+        server += [
+            '-p',
+            f'robot:={robot}',
+            '-p',
+            f'policy:={policy}',
+            '-p',
+            f'max_rate_hz:={RATE_HZ}',
+        ]
         forbid = None if realtime else forbid_realtime
         with _process(sensors, env, log), _process(server, env, log, forbid):
             try:
@@ -58,7 +68,7 @@ def measure(
         f'{name}_ms': {p: round(float(np.percentile(v, q)), 3) for p, q in PERCENTILES.items()}
         for name, v in parts.items()
     }
-    return {'chunks': len(wait), **figures}
+    return {'chunks': len(wait), 'load_average': load, **figures}
 
 
 def forbid_realtime() -> None:
@@ -152,21 +162,14 @@ def _records(count: int) -> list[tuple[float, float]]:
 def rows(args: argparse.Namespace) -> Iterator[dict]:
     """Yield a row for each robot, load and scheduling."""
     for load in args.loads.split(','):
-        with saturated() if load == 'saturated' else contextmanager(lambda: (yield))():
-            for robot in args.robots.split(','):
-                for cameras in args.cameras.split(','):
-                    for scheduling in args.scheduling.split(','):
-                        row = {'load': load, 'robot': robot, 'cameras': cameras}
-                        row |= {'scheduling': scheduling, 'policy': args.policy}
-                        row['load_average'] = round(os.getloadavg()[0], 2)
-                        realtime = scheduling == 'fifo'
-                        yield row | measure(
-                            robot,
-                            args.chunks,
-                            realtime=realtime,
-                            cameras=cameras,
-                            policy=args.policy,
-                        )
+        with saturated() if load == 'saturated' else nullcontext():
+            for robot, cameras, scheduling in product(
+                args.robots.split(','), args.cameras.split(','), args.scheduling.split(',')
+            ):
+                row = {'load': load, 'robot': robot, 'cameras': cameras}
+                row |= {'scheduling': scheduling, 'policy': args.policy}
+                options = {'cameras': cameras, 'policy': args.policy}
+                yield row | measure(robot, args.chunks, realtime=scheduling == 'fifo', **options)
 
 
 def line(row: dict) -> str:
