@@ -9,12 +9,17 @@ from rclpy.node import Node
 
 from lingbot_policy.nodes.qos import qos
 
+NAMESPACE = 'namespace'  # tells equal robots on one graph apart: the topic and the name do not
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 Report = tuple[bytes, str, Mapping[str, object]]  # level, message, values
 
 
 class Diagnostics:
-    """Publishes what ``report()`` returns, once a second, from a timer of the node."""
+    """
+    Publishes what ``report()`` returns, once a second, from a timer of the node.
+
+    :param hardware: name of the robot; it and the node's namespace say which robot is meant.
+    """
 
     def __init__(
         self, node: Node, component: str, hardware: str, report: Callable[[], Report]
@@ -34,6 +39,7 @@ class Diagnostics:
         status = DiagnosticStatus(
             level=level, name=self._name, message=message, hardware_id=self._hardware
         )
+        values = {NAMESPACE: self._node.get_namespace(), **values}
         status.values = [KeyValue(key=k, value=_text(v)) for k, v in values.items()]
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()

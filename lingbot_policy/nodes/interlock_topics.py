@@ -7,12 +7,13 @@ from functools import partial
 import time
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from lingbot_policy.execution.interlocks import EmergencyStop, Sign
+from lingbot_policy.nodes.diagnostics import NAMESPACE
 from lingbot_policy.nodes.encode import message_type
 from lingbot_policy.nodes.executor_parameters import ChunkExecutorParameters
 from lingbot_policy.nodes.qos import qos
@@ -38,6 +39,7 @@ class InterlockTopics:
         report_fault: Callable[[str, str], None],
     ) -> None:
         self._node = node
+        self._robot = robot.name
         self._report_fault = report_fault
         self._stop: EmergencyStop | None = None
         self._recorder: Sign | None = None
@@ -78,8 +80,17 @@ class InterlockTopics:
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
-            if status.name.startswith('episode_recorder:') and status.message == RECORDING:
+            if self._is_own_recorder(status) and status.message == RECORDING:
                 self._recorder.heard(time.monotonic_ns())
+
+    def _is_own_recorder(self, status: DiagnosticStatus) -> bool:
+        """Other robots' recorders speak on the same topic; equal robots differ by namespace."""
+        return (
+            status.name.startswith('episode_recorder:')
+            and status.hardware_id == self._robot
+            and (NAMESPACE, self._node.get_namespace())
+            in ((pair.key, pair.value) for pair in status.values)
+        )
 
     def _on_fault(self, key: str, topic: Any, msg: Any) -> None:
         try:
