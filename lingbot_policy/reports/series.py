@@ -62,6 +62,7 @@ class Series:
 
     ``commanded`` and ``measured`` are (n, dof) in robot units. ``frames`` holds some pictures of
     each camera as (time, (H, W, 3) RGB); ``reports`` what the simulation said of itself.
+    ``diagnostics`` are the (time, values) of each status of this robot, by its name.
     """
 
     bag: Path
@@ -107,7 +108,7 @@ def read_series(path: Path, robot: Robot, namespace: str = '') -> Series:
     """
     prefix = f'/{namespace.strip("/")}'.rstrip('/')
     with open_bag(path) as bag:
-        found = _collect(bag, prefix)
+        found = _collect(bag, robot.name, prefix)
         executed = found.executed
         span_ns = (stamp_ns(executed[0]), stamp_ns(executed[-1])) if executed else None
         camera_ns, frames = _read_cameras(bag, robot, span_ns or (bag.start_ns, bag.end_ns))
@@ -140,7 +141,7 @@ def read_series(path: Path, robot: Robot, namespace: str = '') -> Series:
     )
 
 
-def _collect(bag: BagReader, prefix: str) -> _Collected:
+def _collect(bag: BagReader, robot: str, prefix: str) -> _Collected:
     found = _Collected()
     sinks = {
         f'{prefix}/action_chunk': found.chunks,
@@ -160,8 +161,16 @@ def _collect(bag: BagReader, prefix: str) -> _Collected:
         else:
             for status in message.msg.status:
                 values = {pair.key: pair.value for pair in status.values}
+                if not _is_own(status, values, robot, prefix):
+                    continue
                 found.diagnostics[status.name].append((stamp_ns(message.msg), values))
     return found
+
+
+def _is_own(status: Any, values: dict[str, str], robot: str, prefix: str) -> bool:
+    """All robots of a graph share /diagnostics; what does not say whose it is counts as ours."""
+    namespace = prefix or '/'
+    return status.hardware_id in ('', robot) and values.get('namespace', namespace) == namespace
 
 
 def _read_cameras(bag: BagReader, robot: Robot, span_ns: tuple[int, int]) -> tuple[dict, dict]:

@@ -56,6 +56,7 @@ class Run:
     :param told: one in so many commands goes to the command topics, by key; 1 by default.
     :param lost_commands: every n-th message of ``executed_command`` never arrived; 0: none.
     :param executor: what the executor's diagnostics say beside its missed ticks, each second.
+    :param hardware_id: whose diagnostics they are.
     """
 
     def __init__(
@@ -68,12 +69,13 @@ class Run:
         lost_commands: int = 0,
         told: dict[str, int] | None = None,
         executor: Sequence[dict[str, object]] = ({},) * 5,
+        hardware_id: str = '',
     ) -> None:
         self.robot = robot
         self.lost, self.violations, self.unwritten = lost, violations, unwritten
         self.lost_commands = lost_commands
         self.told = told or {}
-        self.executor = executor
+        self.executor, self.hardware_id = executor, hardware_id
         self.command_hz = robot.file.command_rate_hz * command_rate
         self.store = typestore_for(TYPES)
 
@@ -226,6 +228,7 @@ class Run:
             self.make(
                 STATUS,
                 name=name,
+                hardware_id=self.hardware_id,
                 values=[self.make(PAIR, key=k, value=str(v)) for k, v in v.items()],
             )
             for name, v in values.items()

@@ -47,6 +47,22 @@ def test_what_does_not_hold_is_said(record_run, robot, defect, words):
         assert word in lines[0]
 
 
+@pytest.mark.parametrize(
+    ('hardware_id', 'values', 'missed'),
+    [
+        ('agilex_cobot_magic', {'namespace': '/'}, 4),
+        ('agilex_cobot_magic', {}, 4),
+        ('agilex_cobot_magic', {'namespace': '/right'}, 0),
+        ('realman_rs02', {'namespace': '/'}, 0),
+    ],
+)
+def test_what_other_robots_say_of_themselves_is_not_taken(
+    record_run, robot, hardware_id, values, missed
+):
+    run = record_run(hardware_id=hardware_id, executor=[values] * 5)
+    assert figures(read_series(run, robot)).commands.missed_ticks == missed
+
+
 def slowed(robot, key: str, rate_hz: float):
     """Return the robot with a command topic that takes fewer commands."""
     topics = robot.file.command_topics
