@@ -10,10 +10,12 @@ import argparse
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import date
 import math
 import os
 from pathlib import Path
 import sys
+import time
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +28,16 @@ from tests.faults.rows import DATA_ROWS, PROCESS_ROWS
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'fault_matrix.md'
 HEAD = ('fault', 'robots', 'expected', 'seen', 'reaction ms', 'moving after', 'way', 'outside')
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """When the rows were run: begun on, s taken, load averages over 1 min before and after."""
+
+    begun: date
+    took_s: float
+    load_before: float
+    load_after: float
 
 
 @dataclass
@@ -105,21 +117,25 @@ def main(arguments: list[str]) -> int:
         if any(part.replace('_', ' ') in row.name for part in chosen.rows)
     ]
     console = Console(width=None if sys.stdout.isatty() else 200)
+    begun, began_s, load_before = date.today(), time.monotonic(), os.getloadavg()[0]
     results = run_rows(rows, chosen.robots, chosen.process_robots or chosen.robots, console)
+    took_s = time.monotonic() - began_s
+    conditions = Conditions(begun, took_s, load_before, os.getloadavg()[0])
     console.print(_table(results))
     wrong = _problems(results)
     for line in wrong:
         console.print(line, style='red', markup=False)
     is_whole = len(rows) == len(DATA_ROWS) + len(PROCESS_ROWS)
     if is_whole and chosen.robots == robot_names():
-        PAGE.write_text(page(results), encoding='utf-8')
+        PAGE.write_text(page(results, conditions), encoding='utf-8')
         console.print(f'written: {PAGE}')
     console.print(f'{len(results)} rows, {len(wrong)} differ')
     return 1 if wrong else 0
 
 
-def page(results: list[Result]) -> str:
+def page(results: list[Result], conditions: Conditions) -> str:
     """Return the matrix as a page of the documentation."""
+    minutes = round(conditions.took_s / 60)
     parts = [
         '# Fault matrix',
         '',
@@ -131,7 +147,9 @@ def page(results: list[Result]) -> str:
         'judge which shares no code with the gate. Ranges run over the robots. `goes on`: motion',
         'continues, `resume`: it begins again by itself after a hold.',
         '',
-        f'Hardware of the process rows: {hardware()}.',
+        f'Hardware of the process rows: {hardware()}; load average {conditions.load_before:.1f}',
+        f'before the run and {conditions.load_after:.1f} after it. Run on {conditions.begun}, '
+        f'in {minutes // 60} h {minutes % 60} min.',
         '',
     ]
     for title, rows in (('Data', DATA_ROWS), ('Processes', PROCESS_ROWS)):
