@@ -109,7 +109,7 @@ class _Episode:
             self.world.positions(),
             self._instruction,
         )
-        return self.policy.infer(observation, self._committed(now_ns))
+        return self.policy.infer(observation, self._committed())
 
     def accept(self, chunk: ActionChunk, now_ns: int) -> None:
         try:
@@ -127,9 +127,9 @@ class _Episode:
     def _measure(self, now_ns: int) -> None:
         self.execution.measure(self._slots, self.world.positions(), now_ns)
 
-    def _committed(self, now_ns: int) -> Prefix | None:
+    def _committed(self) -> Prefix | None:
         schedule, delay = self.execution.chunks, self.execution.delay
         positions = schedule.remaining()
         if not schedule.strategy.continues_plan or not len(positions):
             return None
-        return Prefix(positions, now_ns, schedule.rate_hz, schedule.speed, delay.p95_s)
+        return Prefix(positions, schedule.ros_ns, schedule.rate_hz, schedule.speed, delay.p95_s)

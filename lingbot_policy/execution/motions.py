@@ -124,7 +124,7 @@ class Motion:
 
         :param begins: the arms hold: what they are asked for begins a motion.
         """
-        self._chunks.advance(dt_ns, ros_now_ns)
+        self._chunks.advance(dt_ns, ros_now_ns, now_ns)
         planned = self._chunks.due()
         if self._way_home is not None:
             positions = self._way_home.advance(dt_ns * 1e-9 * self._chunks.speed)

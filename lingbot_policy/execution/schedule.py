@@ -5,7 +5,8 @@ Chunks laid onto an execution clock: which step is due is a matter of time, not 
 
 The clock advances by speed x dt. A chunk is laid by how much of it was executed since it was
 seen: the time the arms moved since then, at the speed they moved with. From standstill that is
-nothing, however long inference took, so its first step is due first.
+nothing, so its first step is due first. How old a chunk is comes from the ROS clock, what was
+executed meanwhile from the monotonic one: a step of the ROS clock spoils one chunk, not all.
 """
 
 from collections import deque
@@ -54,11 +55,13 @@ class Schedule:
         self._options = options or StrategyOptions()
         self._plan: Plan | None = None
         self._chunks: deque[Plan] = deque(maxlen=MOST_CHUNKS)
+        self._instruction = ''  # of the last accepted chunk
         self._newest_ns: int | None = None  # t_ref of the last accepted chunk
         self._ended_ns: int | None = None  # the ROS time at which the arms stood still
         self._now_ns = 0.0  # the execution clock
-        self._ros_ns = 0  # ROS time of the last tick
-        self._pieces: deque[tuple[int, float]] = deque(maxlen=512)  # ROS time, speed from then on
+        self._tick_ns = 0  # monotonic time of the last tick
+        self.ros_ns = 0  # ROS time of the last tick: when step 0 of `remaining` is due
+        self._pieces: deque[tuple[int, float]] = deque(maxlen=512)  # monotonic, speed from then on
         self.speed = self.asked_speed = 1.0
         self.use(strategy)
 
@@ -77,21 +80,23 @@ class Schedule:
         """Steps per second of the plan in force at full speed, 0 without one."""
         return NS / self._plan.step_ns if self._plan else 0.0
 
-    def advance(self, dt_ns: int, ros_now_ns: int) -> None:
-        """Move the execution clock on by ``speed`` x ``dt_ns``."""
-        if ros_now_ns < self._ros_ns:
-            self._pieces.clear()  # the ROS clock stepped: what was before means nothing now
-        self._ros_ns = ros_now_ns
+    def advance(self, dt_ns: int, ros_now_ns: int, now_ns: int) -> None:
+        """Move the execution clock on by ``speed`` x ``dt_ns``; ``now_ns`` is monotonic."""
+        self.ros_ns, self._tick_ns = ros_now_ns, now_ns
         if self.speed != self.asked_speed:
             change = SPEED_CHANGE_PER_S * dt_ns / NS
             self.speed += min(max(self.asked_speed - self.speed, -change), change)
             if self._plan is not None:
-                self._pieces.append((ros_now_ns - dt_ns, self.speed))
+                self._pieces.append((now_ns - dt_ns, self.speed))
         self._now_ns += self.speed * dt_ns
 
-    def accept(self, chunk: ActionChunk, ros_now_ns: int, since_tick_ns: int = 0) -> Splice | None:
+    def accept(
+        self, chunk: ActionChunk, ros_now_ns: int, now_ns: int, since_tick_ns: int = 0
+    ) -> Splice | None:
         """
         Lay a chunk onto the execution clock, which stands where it was ``since_tick_ns`` ago.
+
+        ``now_ns`` is monotonic. Chunks of an instruction before are no part of the plan any more.
 
         :returns: how it differs from the plan in force, None where none covers now.
         :raises RejectedChunk: see :func:`require_executable` and :func:`require_timely`; busy or
@@ -102,22 +107,25 @@ class Schedule:
             self._require_rest(chunk)
         else:
             require_timely(chunk, self._newest_ns, ros_now_ns)
-        now_ns = self._now_ns + self.speed * since_tick_ns
+        self.ros_ns = ros_now_ns - since_tick_ns
+        due_ns = self._now_ns + self.speed * since_tick_ns
         offset_ns = chunk.first_step_offset * chunk.step_ns
-        executed_ns = self._executed_ns(chunk.t_ref_ns, ros_now_ns)
-        new = plan_of(chunk, now_ns - executed_ns + offset_ns)
-        if new.end_ns < now_ns:
+        executed_ns = self._executed_ns(ros_now_ns - chunk.t_ref_ns, now_ns)
+        new = plan_of(chunk, due_ns - executed_ns + offset_ns)
+        if new.end_ns < due_ns:
             raise RejectedChunk('late', 'its last step was executed before it came')
-        old = self._plan if self._plan is not None and now_ns <= self._plan.end_ns else None
+        old = self._plan if self._plan is not None and due_ns <= self._plan.end_ns else None
         if self._plan is None:
-            self._pieces.append((ros_now_ns, self.speed))
+            self._pieces.append((now_ns, self.speed))
+        if chunk.instruction != self._instruction:
+            self._chunks.clear()
         self._chunks.append(new)
-        covering = [each for each in self._chunks if each.end_ns >= now_ns]
-        self._plan = self.strategy.join(old, covering, now_ns, self._options)
-        self._newest_ns = chunk.t_ref_ns
+        covering = [each for each in self._chunks if each.end_ns >= due_ns]
+        self._plan = self.strategy.join(old, covering, due_ns, self._options)
+        self._newest_ns, self._instruction = chunk.t_ref_ns, chunk.instruction
         if old is None:
             return None
-        before, after = old.at(now_ns), self._plan.at(now_ns)
+        before, after = old.at(due_ns), self._plan.at(due_ns)
         return Splice(after[0] - before[0], after[1] - before[1])
 
     def due(self) -> PlannedStep | None:
@@ -134,7 +142,7 @@ class Schedule:
         return PlannedStep(positions, velocities * self.speed, plan.sequence, step)
 
     def remaining(self) -> np.ndarray:
-        """Return the committed plan from now on at policy rate, shape (steps, dof)."""
+        """Return the committed plan from the last tick on at policy rate, shape (steps, dof)."""
         plan = self._plan
         if plan is None or self._now_ns > plan.end_ns:
             return np.empty((0, self._dof))
@@ -144,24 +152,24 @@ class Schedule:
     def finish(self, ros_now_ns: int) -> None:
         """Note that the plan has ended, and that the arms moved until now."""
         self._ended_ns = ros_now_ns
-        self._drop_plan(ros_now_ns)
+        self._drop_plan()
 
     def clear(self) -> None:
         """Drop the plan, and forget which chunk was the newest."""
-        self._drop_plan(self._ros_ns)
+        self._drop_plan()
         self._newest_ns, self._ended_ns = None, None
 
-    def _drop_plan(self, ros_ns: int) -> None:
+    def _drop_plan(self) -> None:
         if self._plan is not None:
-            self._pieces.append((ros_ns, 0.0))
+            self._pieces.append((self._tick_ns, 0.0))
         self._plan = None
         self._chunks.clear()
 
-    def _executed_ns(self, since_ns: int, ros_now_ns: int) -> float:
-        """Return how far motion went since a ROS time; negative for a time still to come."""
-        if since_ns > ros_now_ns:
-            return self.speed * (ros_now_ns - since_ns)
-        total, until_ns = 0.0, ros_now_ns
+    def _executed_ns(self, age_ns: int, now_ns: int) -> float:
+        """Return how far motion went in the last ``age_ns``; negative for a time still to come."""
+        if age_ns < 0:
+            return self.speed * age_ns
+        total, since_ns, until_ns = 0.0, now_ns - age_ns, now_ns
         for from_ns, speed in reversed(self._pieces):
             begin_ns = max(from_ns, since_ns)
             if begin_ns < until_ns:

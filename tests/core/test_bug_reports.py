@@ -132,14 +132,15 @@ def edge_jerk(strategy: str, delay_steps: int) -> tuple[float, float]:
         known = np.append(first[3:], [0.0] * 3)
         second = weights * known + (1.0 - weights) * second
     schedule = Schedule(1, strategy, StrategyOptions(blend_steps=5))
-    schedule.accept(ActionChunk(first[:, None], 0, 10.0), 0)
+    schedule.accept(ActionChunk(first[:, None], 0, 10.0), 0, 0)
     ros_ns, found, splice = 0, [], None
     for tick in range(150):
         if tick == 10 * (3 + delay_steps):
-            splice = schedule.accept(ActionChunk(second[:, None], 3 * STEP, 10.0), ros_ns)
+            seen = ActionChunk(second[:, None], 3 * STEP, 10.0)
+            splice = schedule.accept(seen, ros_ns, ros_ns)
         found.append(schedule.due().positions.item())
         ros_ns += 10 * MS
-        schedule.advance(10 * MS, ros_ns)
+        schedule.advance(10 * MS, ros_ns, ros_ns)
     jerk = np.diff(found, n=3) * 100.0**3
     return float(np.sqrt(np.mean(jerk**2))), abs(splice.velocities.item())
 

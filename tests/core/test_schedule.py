@@ -28,14 +28,15 @@ class Line:
 
     def __init__(self, strategy: str = 'replace', ros_ns: int = 0) -> None:
         self.schedule = Schedule(1, strategy)
-        self.ros_ns = ros_ns
+        self.ros_ns, self.now_ns = ros_ns, 0
 
     def accept(self, offered: ActionChunk) -> Splice | None:
-        return self.schedule.accept(offered, self.ros_ns)
+        return self.schedule.accept(offered, self.ros_ns, self.now_ns)
 
     def advance(self, dt_ns: int) -> None:
         self.ros_ns += dt_ns
-        self.schedule.advance(dt_ns, self.ros_ns)
+        self.now_ns += dt_ns
+        self.schedule.advance(dt_ns, self.ros_ns, self.now_ns)
 
     def set_speed(self, share: float) -> None:
         """Choose a speed at once, without the run towards it."""
@@ -94,23 +95,45 @@ def test_the_speed_of_each_moment_counts():
     line.accept(chunk())
     line.advance(STEP)
     line.set_speed(0.5)
-    line.schedule.advance(0, line.ros_ns)
-    line.schedule._pieces.append((line.ros_ns, 0.5))
+    line.schedule.advance(0, line.ros_ns, line.now_ns)
+    line.schedule._pieces.append((line.now_ns, 0.5))
     line.advance(2 * STEP)
     line.accept(chunk(t_ref_ns=1, start=10.0))
     assert line.now == pytest.approx(12.0)
 
 
-def test_a_backward_step_of_the_ros_clock_forgets_what_was_executed():
+@pytest.mark.parametrize('step_ns', [-15 * MS, 40 * MS])
+def test_a_step_of_the_ros_clock_lays_one_chunk_wrong_and_not_those_after_it(step_ns):
+    """Each chunk is seen 0.2 s before it comes, and says of each moment what the first said."""
     line = Line(ros_ns=100 * STEP)
-    line.accept(chunk(t_ref_ns=100 * STEP))
-    line.advance(2 * STEP)
-    line.schedule.clear()
-    line.ros_ns = 90 * STEP
-    line.schedule.advance(MS, line.ros_ns)
-    line.ros_ns = 102 * STEP
-    line.accept(chunk(t_ref_ns=100 * STEP))
-    assert line.now == 0.0
+    line.accept(chunk(t_ref_ns=100 * STEP, steps=50))
+    edges = []
+    for position in (0, 2, 4, 6):
+        seen = chunk(t_ref_ns=line.ros_ns + 1, steps=50, start=position)
+        line.advance(2 * STEP)
+        if position == 2:
+            line.ros_ns += step_ns
+        edges.append(line.accept(seen).positions.item())
+    wrong = step_ns / STEP
+    assert edges == pytest.approx([0.0, wrong, -wrong, 0.0], abs=1e-6)
+
+
+def test_a_plan_tells_when_its_first_step_is_due_also_between_two_ticks():
+    line = Line()
+    line.accept(chunk())
+    line.advance(STEP)
+    line.schedule.accept(chunk(t_ref_ns=1, start=10.0), line.ros_ns + MS, line.now_ns + MS, MS)
+    assert line.schedule.ros_ns == STEP
+    assert line.schedule.remaining()[0].item() == pytest.approx(11.0, abs=1e-6)
+
+
+def test_an_ensemble_leaves_out_chunks_of_the_instruction_before():
+    line = Line('ensemble')
+    line.accept(chunk(steps=30, instruction='fold'))
+    line.advance(STEP)
+    line.accept(chunk(t_ref_ns=1, steps=30, start=10.0, instruction='pour'))
+    line.advance(8 * STEP)  # the fade is over
+    assert line.now == pytest.approx(19.0)
 
 
 def test_between_two_steps_of_a_straight_motion_positions_lie_on_it():
@@ -269,7 +292,7 @@ def test_a_chunk_of_one_dimension_is_rejected():
 def test_rejections_tell_joint_and_step():
     offered = chunk(positions=np.array([[0.0, 0.0], [0.0, np.inf]]))
     with pytest.raises(RejectedChunk, match='not_finite: step 1, joint 1'):
-        Schedule(dof=2).accept(offered, 0)
+        Schedule(dof=2).accept(offered, 0, 0)
 
 
 def test_rejections_are_counted_by_their_reasons():

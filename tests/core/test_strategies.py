@@ -29,14 +29,14 @@ class Line:
         self.ros_ns = 0
 
     def accept(self, chunk: ActionChunk):
-        return self.schedule.accept(chunk, self.ros_ns)
+        return self.schedule.accept(chunk, self.ros_ns, self.ros_ns)
 
     def positions(self, ticks: int, dt_ns: int = STEP // 10) -> np.ndarray:
         """Return the positions due now and at each of so many ticks."""
         found = [self.schedule.due().positions.item()]
         for _ in range(ticks):
             self.ros_ns += dt_ns
-            self.schedule.advance(dt_ns, self.ros_ns)
+            self.schedule.advance(dt_ns, self.ros_ns, self.ros_ns)
             found.append(self.schedule.due().positions.item())
         return np.array(found)
 
