@@ -118,7 +118,8 @@ def committed_steps(
     executed = max(math.ceil(delay_steps - 1e-6), 0)
     most = contract.rtc_trained_steps if is_trained else contract.horizon
     result = _result(prefix, place, known, executed)
-    if executed > most and result in CONTINUED:
+    reaches = result in (Continuation.WITHIN_HORIZON, Continuation.LONGER_THAN_HORIZON)
+    if is_trained and reaches and executed > most:
         result = Continuation.DELAY_BEYOND_TRAINING
     frozen = min(executed + TAKEOVER_STEPS, most, contract.horizon)
     return CommittedSteps(np.stack(positions, axis=1), known, frozen, result)

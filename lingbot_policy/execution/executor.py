@@ -90,6 +90,8 @@ class Execution:
         self._licence = Licence(limits.resume_window_s)
         self._is_sent_home = False  # until armed again no chunk moves the arms
         self._is_winding_down = False
+        self._yields = False  # to another who commands: silent as soon as the arms stand still
+        self._is_stop_told = False  # by a tick: nobody is to miss it
         self._leaving_for = ''  # why motion ends: disarmed as soon as the arms stand still
         self._held_for = ''  # why the caller asked to hold
         self._last_tick_ns: int | None = None
@@ -121,6 +123,10 @@ class Execution:
             self.leave('the policy contract changed')
         self._licence.require_weights_for(self.chunks.strategy_name)
 
+    def instruct(self, instruction: str) -> None:
+        """Take the newest instruction: chunks for another are refused."""
+        self._licence.instruct(instruction)
+
     def set_strategy(self, name: str) -> None:
         """
         Let chunks follow each other by another strategy.
@@ -135,7 +141,7 @@ class Execution:
     def set_speed(self, share: float) -> None:
         """Take another share of the predicted speed, 0.01 to 1; in motion it is approached."""
         self.chunks.asked_speed = share
-        if self.is_at_rest:
+        if self.is_at_rest and not self.chunks.rate_hz:  # a plan may wait for its first tick
             self.chunks.speed = share
 
     def arm(self, now_ns: int) -> None:
@@ -198,15 +204,24 @@ class Execution:
         self._leaving_for = reason
 
     def disarm(self, reason: str) -> None:
-        """Fall silent at once."""
-        self._motion.drop()
+        """Fall silent at once; stopped, go on holding until the stop is cleared."""
         if self.mode is not Mode.STOPPED:
-            self._set(Mode.DISARMED, reason)
+            self.silence(reason)
 
-    def stop(self, reason: str) -> None:
-        """Brake, hold, and refuse every motion until the stop is cleared."""
+    def silence(self, reason: str) -> None:
+        """Fall silent at once, even if stopped: then the stop stays, and arming refuses."""
+        self._motion.drop()
+        self._set(Mode.DISARMED, reason)
+
+    def stop(self, reason: str, yields: bool = False) -> None:
+        """
+        Brake, hold, and refuse every motion until the stop is cleared.
+
+        :param yields: fall silent after braking: someone else commands the arms.
+        """
         self.gate.stop(reason)
         self._motion.drop()
+        self._yields, self._is_stop_told = yields, False
         if self.mode is not Mode.DISARMED:
             self._set(Mode.STOPPED, reason)
 
@@ -219,6 +234,7 @@ class Execution:
         """
         if not self.gate.stop_reason:
             return
+        self._yields = False
         self.gate.release(self.state, now_ns)
         self._set(Mode.DISARMED, 'stop cleared')
 
@@ -227,7 +243,7 @@ class Execution:
         Take a chunk for execution.
 
         :raises RejectedChunk: with the reasons of :class:`Schedule`, or disarmed, stopped, home,
-            contract, instruction (another one than before the hold).
+            contract, old_instruction, instruction (another one than before the hold).
         """
         if self.mode in (Mode.DISARMED, Mode.STOPPED):
             raise RejectedChunk(str(self.mode), self.reason)
@@ -236,11 +252,13 @@ class Execution:
         if self._is_sent_home:
             raise RejectedChunk('home', 'the arms were sent home; arm again to go on')
         self._licence.require_same_contract(chunk)
+        self._licence.require_newest_instruction(chunk)
         if self._licence.is_new_after_hold(chunk):
             self.leave('the instruction changed during a hold')
             raise RejectedChunk('instruction', f'{chunk.instruction!r} is new; arm again')
         since_tick_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
-        self.cadence.spliced(self.chunks.accept(chunk, ros_now_ns, since_tick_ns))
+        splice = self.chunks.accept(chunk, ros_now_ns, now_ns, since_tick_ns)
+        self.cadence.spliced(splice)
         self.delay.accepted(chunk.t_ref_ns)
         self.gate.feed(now_ns, now_ns - (ros_now_ns - chunk.t_ref_ns))
         self._licence.moves_for(chunk)
@@ -280,7 +298,11 @@ class Execution:
     def _follow(self, decision: Decision, is_covered: bool, ros_now_ns: int, now_ns: int) -> None:
         if decision.reaction is Reaction.STOP:
             self._motion.drop()
+            ends = self._yields and self._is_stop_told and self.gate.is_still
             self._set(Mode.STOPPED, decision.reason)
+            self._is_stop_told = True
+            if ends:
+                self.silence(decision.reason)
         elif decision.reaction in (Reaction.COMMAND, Reaction.CLAMP):
             self._licence.moved()
             self._set(Mode.MOVING, decision.reason)

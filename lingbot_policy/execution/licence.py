@@ -17,6 +17,7 @@ class Licence:
         self._resume_window_s = resume_window_s
         self._contract_digest = ''
         self._is_rtc_trained = False
+        self._instruction: str | None = None  # the newest, where it was heard
         self._moving_for = ('', '')  # contract and instruction of the last motion
         self._hold_since_ns: int | None = None
 
@@ -60,6 +61,21 @@ class Licence:
         if chunk.contract_digest != self._contract_digest:
             raise RejectedChunk(
                 'contract', f'found {chunk.contract_digest}, expected {self._contract_digest}'
+            )
+
+    def instruct(self, instruction: str) -> None:
+        """Take the newest instruction."""
+        self._instruction = instruction
+
+    def require_newest_instruction(self, chunk: ActionChunk) -> None:
+        """
+        Refuse a chunk which was made for an instruction before.
+
+        :raises RejectedChunk: old_instruction.
+        """
+        if self._instruction is not None and chunk.instruction != self._instruction:
+            raise RejectedChunk(
+                'old_instruction', f'found {chunk.instruction!r}, now it is {self._instruction!r}'
             )
 
     def is_new_after_hold(self, chunk: ActionChunk) -> bool:

@@ -42,7 +42,11 @@ from lingbot_policy.robot import load_robot
 
 
 class ChunkExecutor(LifecycleNode):
-    """Subscribes chunks, contract, joints, `stop`; publishes commands and what became of them."""
+    """
+    Subscribes chunks, contract, instruction, joints, `stop`.
+
+    Publishes commands, and what became of each.
+    """
 
     def __init__(self) -> None:
         super().__init__('chunk_executor')
@@ -81,6 +85,9 @@ class ChunkExecutor(LifecycleNode):
             self.create_subscription(
                 String, 'policy_contract', self._on_contract, qos('policy_contract')
             ),
+            self.create_subscription(
+                String, 'instruction', self._on_instruction, qos('instruction')
+            ),
             self.create_subscription(String, 'stop', self._on_stop, qos('stop')),
         ]
         self._own_services = [
@@ -101,8 +108,8 @@ class ChunkExecutor(LifecycleNode):
     def on_deactivate(self, state) -> None:
         self._brake_and_disarm('deactivated')
         self._thread.stop()
-        # No tick may have said it.
-        self._reports.say(None, self._execution.mode, time.monotonic_ns())
+        self._execution.silence('deactivated')  # a stop held until now: nobody ticks any more
+        self._reports.say(None, time.monotonic_ns())
         self._reports.wait_until_read()
         self._streams.destroy()
         self._interlocks.destroy()
@@ -135,8 +142,7 @@ class ChunkExecutor(LifecycleNode):
                 self._execution.accept(chunk, self._ros_ns(), time.monotonic_ns())
         except RejectedChunk as rejection:
             self._reports.rejected(msg.sequence, rejection)
-            return
-        self._reports.plan()
+        self._reports.plan()  # the server waits for it, whatever became of its chunk
 
     def _on_contract(self, msg: String) -> None:
         try:
@@ -149,12 +155,16 @@ class ChunkExecutor(LifecycleNode):
                 self._execution.leave(str(error))
             self.get_logger().error(str(error))
 
+    def _on_instruction(self, msg: String) -> None:
+        with self._lock:
+            self._execution.instruct(msg.data)
+
     def _on_stop(self, msg: String) -> None:
         with self._lock:
             self._execution.stop(f'stop: {msg.data or "asked for"}')
 
-    def _on_other(self, text: str) -> None:
-        """Stop while armed, at once; once the other is named, the stop says so."""
+    def _on_other(self, text: str, is_named: bool) -> None:
+        """Stop while armed, at once; once the other is named, the stop says so, and yields."""
         with self._lock:
             gate = self._execution.gate
             is_armed = self._execution.mode in (Mode.HOLDING, Mode.MOVING)
@@ -163,7 +173,7 @@ class ChunkExecutor(LifecycleNode):
             elif not is_armed:
                 return
             self._stopped_for_other = text
-            self._execution.stop(text)
+            self._execution.stop(text, yields=is_named)
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Take another strategy or speed, or say why not."""
@@ -196,7 +206,7 @@ class ChunkExecutor(LifecycleNode):
             self._execution.go_home()
 
     def _on_disarm(self, request, response) -> Trigger.Response:
-        return self._answer(response, lambda: self._brake_and_disarm('asked for'), 'disarmed')
+        return self._answer(response, self._disarm, 'disarmed')
 
     def _on_stop_service(self, request, response) -> Trigger.Response:
         return self._answer(response, lambda: self._execution_stop('~/stop'), 'stopped')
@@ -248,6 +258,12 @@ class ChunkExecutor(LifecycleNode):
         with self._lock:
             self._execution.clear_stop(now_ns)
 
+    def _disarm(self) -> None:
+        self._brake_and_disarm('asked for')
+        if self._execution.mode is Mode.STOPPED:
+            reason = self._execution.gate.stop_reason
+            raise ValueError(f'stopped ({reason}) and holding; clear the stop, which disarms')
+
     def _brake_and_disarm(self, reason: str) -> None:
         """Let the command thread brake along the acceleration limit, then fall silent."""
         with self._lock:
@@ -266,7 +282,6 @@ class ChunkExecutor(LifecycleNode):
             except ClockStepped as error:
                 self._execution.hold(str(error))
             self._obey_interlocks(now_ns)
-            before = self._execution.mode
             tick = self._execution.tick(ros_ns, now_ns, self._thread.late_ns)
             state = self._execution.state
         if tick is not None:
@@ -274,7 +289,7 @@ class ChunkExecutor(LifecycleNode):
             if self._commands is not None:
                 self._commands.publish(tick.decision.positions, stamp)
             self._reports.commanded(tick, state, stamp)
-        self._reports.say(tick, before, now_ns)
+        self._reports.say(tick, now_ns)
 
     def _obey_interlocks(self, now_ns: int) -> None:
         if self._execution.mode is Mode.DISARMED:

@@ -39,8 +39,8 @@ class CommandTopics:
     known by its GID, the one that is new after its creation. A publisher which may be idle is
     tolerated until the sentinel hears a message that is not ours.
 
-    :param on_other: called with a text at once when another publisher appears or speaks, and
-        again when the name of its node is known, which is a little later.
+    :param on_other: called with a text and False at once when another publisher appears or
+        speaks, and with True when the name of its node is known, which is a little later.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CommandTopics:
         node: Node,
         robot: Robot,
         encoders: dict[str, TopicEncoder],
-        on_other: Callable[[str], None],
+        on_other: Callable[[str, bool], None],
     ) -> None:
         self._node = node
         self._on_other = on_other
@@ -157,14 +157,14 @@ class CommandTopics:
             return
         self._naming.cancel()
         if others:
-            self._on_other(_text(others))
+            self._on_other(_text(others), True)
 
     def _tell(self, topic: str, others: list[str]) -> None:
         if not any(UNNAMED in line for line in others):
-            self._on_other(_text(others))
+            self._on_other(_text(others), True)
             return
         if not self._allowed[topic] or self._is_spoken_on(topic):
-            self._on_other(f'another publisher is on {topic}: its name is not known yet')
+            self._on_other(f'another publisher is on {topic}: its name is not known yet', False)
         self._naming_until_s = time.monotonic() + NAMING_S
         self._naming.reset()
 

@@ -9,6 +9,7 @@ from lingbot_msgs.msg import CommittedPlan, ExecutedCommand, SafetyEvent
 
 from lingbot_policy.execution.executor import Execution, Mode, Tick
 from lingbot_policy.nodes.command_thread import CommandThread
+from lingbot_policy.nodes.encode import time_msg
 from lingbot_policy.safety.gate import Decision, MeasuredState
 
 SEVERITY = {
@@ -39,10 +40,10 @@ def executed_msg(
 
 
 def plan_msg(execution: Execution) -> CommittedPlan:
-    """Return the plan in force, to be stamped; the caller holds the execution's lock."""
+    """Return the plan in force; the caller holds the execution's lock."""
     chunks = execution.chunks
     plan, now = chunks.remaining(), chunks.due()
-    return CommittedPlan(
+    msg = CommittedPlan(
         joint_names=list(execution.robot.joints),
         chunk_sequence=now.sequence if now else 0,
         rate_hz=chunks.rate_hz,
@@ -52,6 +53,8 @@ def plan_msg(execution: Execution) -> CommittedPlan:
         strategy=chunks.strategy_name,
         delay_s=execution.delay.p95_s,
     )
+    msg.header.stamp = time_msg(chunks.ros_ns)
+    return msg
 
 
 def event_msg(

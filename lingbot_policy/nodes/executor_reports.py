@@ -69,12 +69,10 @@ class ExecutorReports:
 
     def plan(self) -> None:
         """Publish the plan in force."""
-        with self._lock:
-            msg = plan_msg(self._execution)
-            msg.header.stamp = self._node.get_clock().now().to_msg()
-        self._plan.publish(msg)
+        with self._lock:  # until it is sent: another thread's may not overtake it
+            self._plan.publish(plan_msg(self._execution))
 
-    def say(self, tick: Tick | None, before: Mode, now_ns: int) -> None:
+    def say(self, tick: Tick | None, now_ns: int) -> None:
         """Publish every change of state, and clamps at most once a second."""
         decision = tick.decision if tick else None
         if decision and decision.reaction is Reaction.CLAMP:
@@ -86,12 +84,13 @@ class ExecutorReports:
         held_for = '' if mode is Mode.MOVING or not decision else decision.reason.partition(':')[0]
         if (mode, held_for) == self._said:
             return
+        before = self._said[0]
         self._said = (mode, held_for)
         reaction = decision.reaction if mode is not Mode.MOVING and decision else mode
         reason = (decision.reason if held_for else '') or self._execution.reason
         self._event(SEVERITY[mode], reaction, reason)
         if mode is not before:
-            text = f'{before} -> {mode}: {reason or "a chunk covers now"}'
+            text = f'{before or "new"} -> {mode}: {reason or "a chunk covers now"}'
             self._node.get_logger().info(text)
             self.plan()
 

@@ -51,7 +51,7 @@ from lingbot_policy.robot import load_robot
 PRIORITY = 3
 SWITCH_S = 0.0005  # the interpreter's own 5 ms would be the delay of a frame behind a callback
 # Longest wait for the executor's plan after a chunk; on one machine it takes a few ms.
-ANSWER_S = 0.03
+ANSWER_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -172,20 +172,28 @@ class PolicyServer(LifecycleNode):
             self._instruction = msg.data
 
     def _on_plan(self, msg: CommittedPlan) -> None:
-        positions = np.array(msg.positions).reshape(msg.steps, len(msg.joint_names))
         plan = None
-        if msg.steps:
+        if msg.steps and tuple(msg.joint_names) != self._robot.joints:
+            self._continued['of_other_joints'] += 1
+        elif msg.steps:
+            positions = np.array(msg.positions).reshape(msg.steps, len(msg.joint_names))
             plan = Prefix(positions, stamp_ns(msg), msg.rate_hz, msg.speed, msg.delay_s)
             plan = with_past(plan, self._plan[1])
         self._plan = (msg.strategy, plan)
-        if msg.chunk_sequence >= self._sequence:
-            self._is_answered.set()
+        self._is_answered.set()
 
     def _await_answer(self) -> None:
-        """Wait for the plan which the last chunk made, where the next one is to continue it."""
+        """
+        Wait for the plan after the last chunk, where the next one is to continue it.
+
+        Without an answer nobody knows what is executed: then there is no plan to continue.
+        """
         name, _ = self._plan
-        if name and find_strategy(name).continues_plan:
-            self._is_answered.wait(ANSWER_S)  # none comes to a chunk that is rejected
+        if not name or not find_strategy(name).continues_plan:
+            return
+        if not self._is_answered.wait(ANSWER_S):
+            self._plan = (name, None)
+            self._continued['unanswered'] += 1
 
     def _prefix(self, t_ref_ns: int) -> Prefix | None:
         """

@@ -22,6 +22,35 @@ def test_a_stop_brakes_holds_and_refuses_chunks_and_arming(moving):
         moving.execution.arm(moving.now_ns)
 
 
+def test_who_ends_while_stopped_falls_silent_and_the_stop_stays(moving):
+    """A node that is activated again may not command where the arms were an hour ago."""
+    moving.execution.stop('bumper')
+    moving.run(20)
+    moving.execution.silence('deactivated')
+    assert set(moving.run(5)) == {None}
+    with pytest.raises(ValueError, match=r'stopped \(bumper\); clear the stop first'):
+        moving.execution.arm(moving.now_ns)
+    moving.run(20)
+    moving.execution.clear_stop(moving.now_ns)
+    moving.execution.arm(moving.now_ns)
+
+
+def test_a_stop_for_another_who_commands_brakes_and_yields(moving):
+    moving.execution.stop('others publish commands', yields=True)
+    ticks = moving.run(30)
+    last = ticks.index(None)
+    assert last > 1
+    assert set(ticks[last:]) == {None}
+    assert (ticks[last - 1].decision.positions == ticks[last - 2].decision.positions).all()
+    assert moving.execution.mode is Mode.DISARMED
+    assert moving.execution.gate.stop_reason == 'others publish commands'
+    moving.run(20)
+    moving.execution.clear_stop(moving.now_ns)
+    moving.arm()
+    moving.execution.stop('bumper')  # which yields to nobody
+    assert None not in moving.run(30)
+
+
 def test_a_stop_leaves_no_plan_to_continue(moving):
     moving.execution.stop('bumper')
     assert len(moving.execution.chunks.remaining()) == 0

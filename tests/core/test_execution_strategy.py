@@ -220,3 +220,20 @@ def test_a_chunk_is_not_executed_longer_than_its_observation_may_be_old(driver_o
     assert driver.execution.mode is Mode.MOVING
     reasons = [tick.decision.reason for tick in driver.run(15)]
     assert reasons[-1].startswith('chunk_age: observed 10.')
+
+
+def test_a_speed_chosen_before_the_first_tick_is_run_towards(driver):
+    """A plan waits for its first tick: its speed may not change under it at once."""
+    driver.arm()
+    driver.accept()
+    driver.execution.set_speed(0.2)
+    assert driver.execution.chunks.speed == 1.0
+    driver.run(100)
+    assert driver.execution.chunks.speed == pytest.approx(0.2)
+
+
+def test_chunks_for_an_older_instruction_are_refused_and_the_motion_goes_on(moving):
+    moving.execution.instruct('pour')
+    assert moving.rejection(instruction='fold') == 'old_instruction'
+    assert moving.execution.mode is Mode.MOVING
+    moving.accept(instruction='pour')

@@ -184,6 +184,15 @@ def another_instruction_in_motion(rig: Rig) -> None:
     rig.run(RUN_S)
 
 
+@data_row('reject old_instruction', 'a chunk for the instruction before comes in motion')
+def chunk_of_the_instruction_before(rig: Rig) -> None:
+    before = rig.chunk()
+    rig.fault(instruction='put it away')
+    rig.execution.instruct('put it away')
+    rig.offer(before, is_spoiled=True)
+    rig.run(RUN_S)
+
+
 @data_row('clamp', "a step of the chunk jumps by many times what a joint's speed allows")
 def joint_jump(rig: Rig) -> None:
     chunk = rig.chunk()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stop latches: nothing moves until it is cleared and the arms are armed anew."""
 
+from lingbot_msgs.msg import CommittedPlan
 import pytest
 from std_msgs.msg import String
 
@@ -11,6 +12,10 @@ pytestmark = pytest.mark.ros
 
 
 def test_stopped_arms_stay_stopped_until_the_stop_is_cleared(start, probe, deployment):
+    plans: list[CommittedPlan] = []
+    probe.node.create_subscription(
+        CommittedPlan, 'committed_plan', plans.append, qos('committed_plan')
+    )
     start(deployment())
     probe.arm()
     probe.wait_motion()
@@ -19,6 +24,11 @@ def test_stopped_arms_stay_stopped_until_the_stop_is_cleared(start, probe, deplo
     probe.wait_event('stopped', '~/stop')
     probe.wait_chunks(3)
     braked = probe.commands[-1].positions
+    assert plans[-1].steps == 0  # or the next chunk would continue what nobody executes
+    assert probe.call('chunk_executor/disarm') == (
+        False,
+        'stopped (~/stop) and holding; clear the stop, which disarms',
+    )
     probe.wait_chunks(3)
     assert probe.commands[-1].positions.tolist() == braked.tolist()
     success, message = probe.call('chunk_executor/arm')

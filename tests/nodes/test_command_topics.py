@@ -66,7 +66,7 @@ class Graph:
         self.listener = Listener(robot)
         self.sender = Node('sender', enable_rosout=False)
         self.topics = CommandTopics(
-            self.sender, robot, command_encoders(robot), self.others.append
+            self.sender, robot, command_encoders(robot), lambda text, _: self.others.append(text)
         )
         self._executor = SingleThreadedExecutor()
         for node in (self.listener.node, self.sender):
