@@ -4,12 +4,14 @@
 
 import os
 from pathlib import Path
+import signal
 import sys
 import tempfile
 from typing import TYPE_CHECKING
 
 from lingbot_policy.bringup import Deployment
-from lingbot_policy.cli.keys import HELP, read_keys
+from lingbot_policy.cli.interrupts import Interrupted
+from lingbot_policy.cli.keys import HELP, Keys, read_keys
 from lingbot_policy.cli.live import LiveView
 from lingbot_policy.cli.running import RunningDeployment
 from lingbot_policy.robot import Robot
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from lingbot_policy.nodes.monitor import Monitor
 
 FOREVER_S = float('inf')
+LOOK_S = 0.1
+HOLDING = 'holding meanwhile'  # as the executor says it
 OPERATE_S = 2.0
 
 
@@ -35,18 +39,45 @@ def run_up(deployment: Deployment, robot: Robot, headless: bool) -> None:
     logs = Path(tempfile.mkdtemp(prefix='lingbot_up_'))
     view.say(f'logs: {logs}')
     with read_keys() as keys:
-
-        def watch(monitor: 'Monitor') -> None:
-            view.show(monitor)
-            for act in keys.acts():
-                view.say(_operate(monitor, act))
-
+        operator = _Operator(view, keys)
         with (
             view.phase(f'{robot.name}  {deployment.policy}'),
-            RunningDeployment(deployment, robot, {}, logs, watch) as running,
+            RunningDeployment(deployment, robot, {}, logs, operator.look) as running,
         ):
             view.begin()
-            running.run(FOREVER_S)
+            try:
+                running.run(FOREVER_S)
+            except Interrupted as interruption:
+                if interruption.number == signal.SIGINT and sys.stdin.isatty():
+                    operator.leave(running)
+                raise
+
+
+class _Operator:
+    """Does what the keys ask for; once the operator leaves, any key ends the hold."""
+
+    def __init__(self, view: LiveView, keys: Keys) -> None:
+        self._view, self._keys = view, keys
+        self._is_leaving = self._has_left = False
+
+    def look(self, monitor: 'Monitor') -> None:
+        self._view.show(monitor)
+        for act in self._keys.acts():
+            if self._is_leaving:
+                self._has_left = True
+            else:
+                self._view.say(_operate(monitor, act))
+
+    def leave(self, running: RunningDeployment) -> None:
+        """Hold the arms as long as it takes to do what has to be done before silence."""
+        answer = _operate(running.monitor, 'disarm')
+        self._view.say(answer)
+        if HOLDING not in answer:
+            return
+        self._view.say('  Commands flow until a key or Ctrl-C.')
+        self._is_leaving = True
+        while not self._has_left:
+            running.run(LOOK_S)
 
 
 def _operate(monitor: 'Monitor', act: str) -> str:

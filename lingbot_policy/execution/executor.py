@@ -106,6 +106,11 @@ class Execution:
         """Whether nothing is commanded to move: disarmed, or braked to a hold."""
         return self.mode is not Mode.MOVING and self.gate.is_still
 
+    @property
+    def is_parked(self) -> bool:
+        """Whether it holds for as long as the operator needs to disarm the robot."""
+        return self._is_winding_down and self.mode is Mode.HOLDING and self.gate.is_still
+
     def measure(self, slots: np.ndarray, values: np.ndarray, now_ns: int) -> None:
         """Note measured joints; ``slots`` are their places in a (dof,) vector."""
         positions, received = self.state.positions.copy(), self.state.received_ns.copy()
@@ -155,13 +160,13 @@ class Execution:
             raise ValueError(f'stopped ({self.gate.stop_reason}); clear the stop first')
         self._licence.require_contract()
         self._licence.require_weights_for(self.chunks.strategy_name)
-        if self._is_winding_down and self.mode is not Mode.DISARMED:
+        if self._is_winding_down and not self.is_parked and self.mode is not Mode.DISARMED:
             raise ValueError('still braking to disarm; arm again when the arms stand still')
         if self._motion.is_going_home:
             raise ValueError('on the way home; arm again when the arms stand still')
-        if self.mode is not Mode.DISARMED and not self._is_sent_home:
+        if self.mode is not Mode.DISARMED and not self._is_sent_home and not self.is_parked:
             return
-        if self.mode is Mode.DISARMED:  # from home it goes on where it commands them to be
+        if self.mode is Mode.DISARMED:  # else it goes on where it commands them to be
             self.gate.seed(self.state, now_ns)
         self._motion.drop()
         self._licence.begin()
@@ -191,7 +196,7 @@ class Execution:
         return self._motion.begin_way_home(self.gate.last)
 
     def wind_down(self) -> None:
-        """Drop the plan and take no other: the last ticks brake before :meth:`disarm`."""
+        """Drop the plan and take no other: brake, and hold until :meth:`disarm` or arming."""
         self._motion.drop()
         self._is_winding_down = True
 
@@ -321,7 +326,7 @@ class Execution:
         if self._leaving_for:
             self.disarm(self._leaving_for)
         held_s = self._licence.overdue_s(now_ns)
-        if held_s and self.mode is not Mode.DISARMED:
+        if held_s and self.mode is not Mode.DISARMED and not self._is_winding_down:
             self.disarm(f'held for {held_s:.1f} s ({self.reason}); arm again to go on')
 
     def _source(self) -> str:

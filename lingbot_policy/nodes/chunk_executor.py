@@ -40,6 +40,9 @@ from lingbot_policy.nodes.streams import RobotStreams
 from lingbot_policy.observation import ClockStepped, ClockWatch
 from lingbot_policy.robot import load_robot
 
+DISARM_AGAIN = 'disarm again to fall silent'
+BRAKES_WITHIN_S = 1.0
+
 
 class ChunkExecutor(LifecycleNode):
     """
@@ -106,9 +109,9 @@ class ChunkExecutor(LifecycleNode):
 
     @transition
     def on_deactivate(self, state) -> None:
-        self._brake_and_disarm('deactivated')
+        self._brake()
         self._thread.stop()
-        self._execution.silence('deactivated')  # a stop held until now: nobody ticks any more
+        self._execution.silence('deactivated')  # stopped or not: nobody ticks any more
         self._reports.say(None, time.monotonic_ns())
         self._reports.wait_until_read()
         self._streams.destroy()
@@ -206,7 +209,7 @@ class ChunkExecutor(LifecycleNode):
             self._execution.go_home()
 
     def _on_disarm(self, request, response) -> Trigger.Response:
-        return self._answer(response, self._disarm, 'disarmed')
+        return self._answer(response, self._disarm, 'braked')
 
     def _on_stop_service(self, request, response) -> Trigger.Response:
         return self._answer(response, lambda: self._execution_stop('~/stop'), 'stopped')
@@ -258,21 +261,29 @@ class ChunkExecutor(LifecycleNode):
         with self._lock:
             self._execution.clear_stop(now_ns)
 
-    def _disarm(self) -> None:
-        self._brake_and_disarm('asked for')
-        if self._execution.mode is Mode.STOPPED:
-            reason = self._execution.gate.stop_reason
+    def _disarm(self) -> str:
+        """Fall silent; a robot with steps for that is held meanwhile, until asked again."""
+        execution = self._execution
+        steps = () if self._p.simulation or self._p.shadow else self._robot.file.disarming
+        was_parked = execution.is_parked
+        self._brake()
+        if steps and execution.is_parked and not was_parked:
+            texts = [f'{number}. {step.text}' for number, step in enumerate(steps, start=1)]
+            return f'holding meanwhile: {" ".join(texts)} Then {DISARM_AGAIN}'
+        if execution.mode is Mode.STOPPED:
+            reason = execution.gate.stop_reason
             raise ValueError(f'stopped ({reason}) and holding; clear the stop, which disarms')
+        with self._lock:
+            execution.disarm('asked for')
+        return 'disarmed'
 
-    def _brake_and_disarm(self, reason: str) -> None:
-        """Let the command thread brake along the acceleration limit, then fall silent."""
+    def _brake(self) -> None:
+        """Let the command thread brake along the acceleration limit."""
         with self._lock:
             self._execution.wind_down()
-        deadline = time.monotonic() + 1.0
+        deadline = time.monotonic() + BRAKES_WITHIN_S
         while not self._execution.is_at_rest and time.monotonic() < deadline:
             time.sleep(0.005)
-        with self._lock:
-            self._execution.disarm(reason)
 
     def _tick(self, now_ns: int) -> None:
         ros_ns = self._ros_ns()

@@ -16,8 +16,15 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from lingbot_policy.bringup import Deployment, node_specs, Simulation
+from lingbot_policy.cli.running import NOT_YET
+from lingbot_policy.commissioning.confirmations import (
+    Confirmations,
+    motion_digest,
+    save_confirmations,
+)
 from lingbot_policy.nodes.monitor import Monitor
 from lingbot_policy.nodes.supervisor import Supervisor
+from lingbot_policy.robot import load_robot
 
 pytestmark = pytest.mark.ros
 PATIENCE_S = 90.0
@@ -78,12 +85,25 @@ def robot(ros_env: dict[str, str], tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def terminal(robot, ros_env: dict[str, str]) -> Iterator[Terminal]:
+def terminal(robot, ros_env: dict[str, str], request) -> Iterator[Terminal]:
     command = [sys.executable, '-m', 'lingbot_policy.cli.main', 'up']
     command += ['--robot', ROBOT, '--policy', 'hold', '--operator-confirms']
+    if 'confirmed' in request.fixturenames:
+        command += ['--serial', request.getfixturevalue('confirmed')]
     found = Terminal(command, {**ros_env, 'COLUMNS': '200', 'LINES': '50', 'TERM': 'xterm'})
     yield found
     found.close()
+
+
+@pytest.fixture
+def confirmed(ros_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a serial number under which everything assumed of the robot was confirmed."""
+    monkeypatch.setenv('LINGBOT_CONFIG_DIR', str(tmp_path / 'config'))
+    ros_env['LINGBOT_CONFIG_DIR'] = str(tmp_path / 'config')
+    robot = load_robot(ROBOT)
+    known = Confirmations(robot.name, 'PIPER-07', motion_digest(robot))
+    save_confirmations(robot, known.with_fields(robot.assumed_motion_fields, 'operator'))
+    return 'PIPER-07'
 
 
 @pytest.fixture
@@ -91,6 +111,19 @@ def monitor(ros_env: dict[str, str]) -> Iterator[Monitor]:
     found = Monitor()
     yield found
     found.close()
+
+
+def arm(monitor: Monitor) -> None:
+    """Arm; the executor may hear of contract and joints a little later than the monitor."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            monitor.call('chunk_executor/arm', PATIENCE_S)
+            return
+        except ValueError as error:
+            assert any(text in str(error) for text in NOT_YET), error
+            assert time.monotonic() < deadline, error
+        time.sleep(0.2)
 
 
 def test_any_key_stops_and_only_c_clears_it(terminal, monitor):
@@ -106,4 +139,19 @@ def test_any_key_stops_and_only_c_clears_it(terminal, monitor):
     terminal.wait_for('stop cleared')
 
     terminal.process.send_signal(signal.SIGINT)
+    assert terminal.wait_end() == 130
+
+
+def test_ctrl_c_holds_armed_arms_until_their_operator_has_seen_to_them(
+    confirmed, terminal, monitor
+):
+    terminal.wait_for('space stops')
+    assert monitor.wait_contract(PATIENCE_S)
+    terminal.wait_for('commands')
+    arm(monitor)
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for('holding meanwhile: 1. Support both arms')
+    terminal.wait_for('Commands flow until a key')
+    assert terminal.process.poll() is None
+    terminal.press(' ')
     assert terminal.wait_end() == 130

@@ -287,3 +287,19 @@ def test_sync_is_busy_while_it_moves(sync_driver):
     driver.accept()
     driver.run(5)
     assert driver.rejection() == 'busy'
+
+
+def test_parked_arms_are_held_for_as_long_as_it_takes_and_may_go_on(moving):
+    """Some robots may be left without commands only after their operator has done something."""
+    moving.execution.wind_down()
+    assert moving.rejection() == 'disarmed'
+    assert not moving.execution.is_parked
+    with pytest.raises(ValueError, match='still braking to disarm'):
+        moving.execution.arm(moving.now_ns)
+    ticks = moving.run(round(3 * moving.execution.limits.resume_window_s * 1e9 / TICK))
+    assert moving.execution.is_parked
+    assert None not in ticks
+    moving.execution.arm(moving.now_ns)
+    assert not moving.execution.is_parked
+    moving.accept()
+    moving.run_until(lambda: moving.execution.mode is Mode.MOVING)

@@ -39,3 +39,12 @@ def test_what_is_assumed_is_refused_as_one_checklist_until_it_is_confirmed(
     save_confirmations(robot, known.with_fields(robot.assumed_motion_fields, 'operator'))
     probe.arm()
     probe.wait('commands', lambda: probe.commands)
+
+    held, message = probe.call('chunk_executor/disarm')
+    assert held
+    assert 'holding meanwhile: 1. Support both arms' in message
+    known = len(probe.commands)
+    probe.wait('commands while the operator disarms', lambda: len(probe.commands) > known + 50)
+    assert {command.source for command in probe.commands[known:]} == {'hold'}
+    assert probe.call('chunk_executor/disarm') == (True, 'braked; disarmed')
+    probe.wait_event('disarmed', 'asked for')
