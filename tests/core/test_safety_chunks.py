@@ -43,9 +43,19 @@ def chunk_of(kind: str, robot: Robot, rng: np.random.Generator, seen_ns: int) ->
 
 
 KINDS = st.sampled_from(['walk', 'walk', 'wild', 'wild', 'hole', 'short', 'huge', 'stamp'])
-EVENTS = st.sampled_from(
-    ['', '', '', '', 'stop', 'clear', 'hold', 'leave', 'late', 'lost', 'else']
-)
+ACTS = {
+    'stop': lambda execution, rng: execution.stop('asked for'),
+    'yield': lambda execution, rng: execution.stop('another', yields=True),
+    'hold': lambda execution, rng: execution.hold('asked for'),
+    'leave': lambda execution, rng: execution.leave('asked for'),
+    'park': lambda execution, rng: execution.wind_down(),
+    'speed': lambda execution, rng: execution.set_speed(float(rng.uniform(0.01, 1.0))),
+    'home': lambda execution, rng: execution.go_home(),
+    'instruct': lambda execution, rng: execution.instruct(str(rng.choice(['go', 'stay']))),
+    'strategy': lambda execution, rng: execution.set_strategy(str(rng.choice(STRATEGIES))),
+}
+STRATEGIES = ['replace', 'sync', 'blend', 'ensemble']
+EVENTS = st.sampled_from(['', '', '', '', '', 'clear', 'late', 'clock', 'lost', 'else', *ACTS])
 STEP = st.tuples(KINDS, EVENTS, st.integers(1, 40))
 
 
@@ -53,26 +63,25 @@ STEP = st.tuples(KINDS, EVENTS, st.integers(1, 40))
 @given(
     steps=st.lists(STEP, max_size=15),
     seed=st.integers(0, 2**31),
-    strategy=st.sampled_from(['replace', 'sync', 'blend', 'ensemble']),
+    strategy=st.sampled_from(STRATEGIES),
 )
 def test_no_chunk_makes_a_command_leave_the_limits(robot, steps, seed, strategy):
     rng, witness = np.random.default_rng(seed), Witness(robot)
     execution, joints = Execution(robot, LIMITS, strategy), np.arange(robot.dof)
     execution.expect('c1')
     now_ns, period_ns, sent = 0, round(1e9 / robot.file.command_rate_hz), robot.home
+    ros_from_ns = ROS
     for kind, event, ticks in steps:
-        ros_ns = ROS + now_ns
+        if event == 'late':
+            now_ns += int(rng.integers(0, 10**9))
+        elif event == 'clock':
+            ros_from_ns += int(rng.normal() * 10.0 ** rng.integers(6, 10))
+        ros_ns = ros_from_ns + now_ns
         try:
-            if event == 'stop':
-                execution.stop('asked for')
-            elif event == 'clear':
+            if event == 'clear':
                 execution.clear_stop(now_ns)
-            elif event == 'hold':
-                execution.hold('asked for')
-            elif event == 'leave':
-                execution.leave('asked for')
-            elif event == 'late':
-                now_ns += int(rng.integers(0, 10**9))
+            elif event in ACTS:
+                ACTS[event](execution, rng)
             is_new = execution.mode is Mode.DISARMED
             execution.arm(now_ns)
             if is_new:  # at rest where the joints are
@@ -88,7 +97,7 @@ def test_no_chunk_makes_a_command_leave_the_limits(robot, steps, seed, strategy)
             measured = robot.home + rng.normal(size=robot.dof) if event == 'else' else sent
             if event != 'lost':
                 execution.measure(joints, measured, now_ns)
-            tick = execution.tick(ROS + now_ns, now_ns)
+            tick = execution.tick(ros_from_ns + now_ns, now_ns)
             if tick is None:
                 witness.begin()
                 continue
