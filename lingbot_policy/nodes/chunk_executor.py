@@ -243,6 +243,11 @@ class ChunkExecutor(LifecycleNode):
 
     def _require_permission(self) -> None:
         p = self._p
+        if unheard := self._commands.unheard():
+            raise ValueError(
+                f'commands would not be heard: {"; ".join(unheard)}. They are sent reliable and '
+                'volatile; start what subscribes with such a QoS'
+            )
         if p.simulation:
             require_simulated(self, self._robot)
         else:

@@ -13,7 +13,13 @@ import numpy as np
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    HistoryPolicy,
+    qos_check_compatible,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+)
 from rclpy.subscription import Subscription
 
 from lingbot_policy.nodes.command_writer import CommandWriter
@@ -96,6 +102,17 @@ class CommandTopics:
             else:
                 names = [name for name in names if not is_allowed(name, self._allowed[topic])]
             found += [f'{topic}: {other_than(me, name)}' for name in names]
+        return found
+
+    def unheard(self) -> list[str]:
+        """Return "topic: node (why)" for each subscriber whose QoS ours does not meet."""
+        found = []
+        for writer in self._writers:
+            topic = writer.publisher.topic_name
+            for endpoint in self._node.get_subscriptions_info_by_topic(topic):
+                match, why = qos_check_compatible(qos('command'), endpoint.qos_profile)
+                if match == QoSCompatibility.ERROR:
+                    found.append(f'{topic}: {endpoint_name(endpoint)} ({why.rstrip(";. ")})')
         return found
 
     def destroy(self) -> None:

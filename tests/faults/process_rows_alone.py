@@ -14,10 +14,12 @@ import sys
 import termios
 
 import psutil
+from rclpy.qos import DurabilityPolicy, QoSProfile
 import yaml
 
 from lingbot_policy.bringup import NodeSpec
 from lingbot_policy.commissioning.confirmations import load_confirmations, save_confirmations
+from lingbot_policy.nodes.encode import message_type
 from lingbot_policy.nodes.supervisor import Supervisor
 from lingbot_policy.robot import load_robot
 from tests.faults.network import Link, linked_namespaces, refusal, UDP_ONLY
@@ -266,6 +268,24 @@ def state_of_another_type(line: ProcessLine) -> None:
     line.fault()
     line.probe.wait_chunks(5)
     line.see('refuse to arm', 'never received')
+
+
+@process_row(
+    'refuse to arm',
+    'a driver asks for a QoS which commands are not sent with',
+    'would not be heard',
+    alone=running_line,
+    moving=False,
+)
+def driver_of_another_qos(line: ProcessLine) -> None:
+    topic = next(iter(line.robot.file.command_topics.values()))
+    late_joiner = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    subscription = line.probe.node.create_subscription(
+        message_type(topic.type), line.robot.topic(topic.topic), lambda _: None, late_joiner
+    )
+    line.fault()
+    line.see('refuse to arm', 'would not be heard')
+    line.probe.node.destroy_subscription(subscription)
 
 
 def _own_terminal() -> None:
