@@ -19,6 +19,7 @@ import gc
 from itertools import product
 import json
 import multiprocessing
+from operator import itemgetter
 import os
 from pathlib import Path
 import sys
@@ -37,6 +38,7 @@ from lingbot_policy.sim.detect import Block
 from lingbot_policy.sim.expert import plan_handover
 from lingbot_policy.sim.stub import KinematicWorld
 
+PASSES = 5
 HORIZON = 50
 LIMITS_MS = {
     'gate tick': 0.3,
@@ -132,25 +134,36 @@ def time_accept(robot: Robot, plan: np.ndarray, strategy: str, chunks: int) -> S
 
 
 def gate_rows(robot_name: str, ticks: int) -> Iterator[dict]:
-    """Yield rows of the gate and of acceptance, timed under the priority of the command thread."""
+    """
+    Yield rows of the gate and of acceptance, timed under the priority of the command thread.
+
+    Each is the pass of :data:`PASSES` whose p99 is in the middle: what else a host does to a
+    virtual core moves the p99 of one pass by half.
+    """
     robot = load_robot(robot_name)
     plan = handover(robot)
 
-    def measured() -> tuple[bool, dict[str, Stopwatch]]:
+    timed = {
+        'gate tick': lambda: time_gate(robot, plan, ticks, distances=False)[0],
+        'gate tick with distances': lambda: time_gate(robot, plan, ticks, distances=True)[0],
+        'accept a chunk': lambda: time_accept(robot, plan, 'replace', max(1, ticks // 20)),
+    }
+
+    def measured() -> tuple[bool, dict[str, list[dict[str, float]]]]:
         realtime = ask_for_realtime(COMMAND_PRIORITY)
         gc.collect()
         gc.freeze()  # as the command thread does
         return realtime, {
-            'gate tick': time_gate(robot, plan, ticks, distances=False)[0],
-            'gate tick with distances': time_gate(robot, plan, ticks, distances=True)[0],
-            'accept a chunk': time_accept(robot, plan, 'replace', max(1, ticks // 20)),
+            name: [run().figures() for _ in range(PASSES)] for name, run in timed.items()
         }
 
     with ThreadPoolExecutor(1) as pool:
-        realtime, watches = pool.submit(measured).result()
+        realtime, found = pool.submit(measured).result()
     scheduling = 'fifo' if realtime else 'plain'
-    for name, watch in watches.items():
-        yield row(name, robot_name, 'idle', scheduling, watch.figures())
+    for name, passes in found.items():
+        ordered = sorted(passes, key=itemgetter('p99_ms'))
+        spread = {'p99_of_passes_ms': [each['p99_ms'] for each in ordered]}
+        yield row(name, robot_name, 'idle', scheduling, ordered[PASSES // 2] | spread)
 
 
 def server_row(robot_name: str, load: str, scheduling: str, chunks: int) -> dict:
