@@ -245,8 +245,8 @@ class ChunkExecutor(LifecycleNode):
         p = self._p
         if unheard := self._commands.unheard():
             raise ValueError(
-                f'commands would not be heard: {"; ".join(unheard)}. They are sent reliable and '
-                'volatile; start what subscribes with such a QoS'
+                f'commands would not be heard: {"; ".join(unheard)}. They are sent volatile; '
+                'start what subscribes with such a QoS'
             )
         if p.simulation:
             require_simulated(self, self._robot)

@@ -14,9 +14,8 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import (
+    DurabilityPolicy,
     HistoryPolicy,
-    qos_check_compatible,
-    QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
 )
@@ -105,15 +104,13 @@ class CommandTopics:
         return found
 
     def unheard(self) -> list[str]:
-        """Return "topic: node (why)" for each subscriber whose QoS ours does not meet."""
-        found = []
-        for writer in self._writers:
-            topic = writer.publisher.topic_name
-            for endpoint in self._node.get_subscriptions_info_by_topic(topic):
-                match, why = qos_check_compatible(qos('command'), endpoint.qos_profile)
-                if match == QoSCompatibility.ERROR:
-                    found.append(f'{topic}: {endpoint_name(endpoint)} ({why.rstrip(";. ")})')
-        return found
+        """Return "topic: node (what it asks for)" for each subscriber our QoS does not meet."""
+        return [
+            f'{writer.publisher.topic_name}: {endpoint_name(endpoint)} (transient local)'
+            for writer in self._writers
+            for endpoint in self._node.get_subscriptions_info_by_topic(writer.publisher.topic_name)
+            if endpoint.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        ]
 
     def destroy(self) -> None:
         self.flush()

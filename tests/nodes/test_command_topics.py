@@ -15,6 +15,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 
 from lingbot_policy.nodes.command_topics import CommandTopics
@@ -142,3 +143,16 @@ def test_the_last_command_gets_out_before_the_topics_are_destroyed(graph):
     graph.topics.destroy()
     graph.wait('first and last', lambda: len(graph.listener.claws) == 2)
     assert [claws[0] for claws in graph.listener.claws] == [101, 301]
+
+
+def test_who_asks_for_commands_of_before_would_hear_none(graph):
+    """Ours are reliable and volatile: of what may be asked for only durability fails."""
+    assert graph.topics.unheard() == []
+    late_joiner = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    driver = graph.listener.node.create_subscription(
+        JointState, '/odd/left', lambda _: None, late_joiner
+    )
+    graph.wait('its refusal', graph.topics.unheard)
+    assert graph.topics.unheard() == ['/odd/left: /listener (transient local)']
+    graph.listener.node.destroy_subscription(driver)
+    graph.wait('nobody else', lambda: not graph.topics.unheard())
