@@ -119,6 +119,8 @@ class _Episode:
 
     def tick(self, now_ns: int) -> None:
         self._measure(now_ns)
+        if not self.may_infer:  # a policy server goes on sending meanwhile
+            self.execution.gate.hear(now_ns)
         tick = self.execution.tick(now_ns, now_ns)
         if tick is None:
             raise RuntimeError(f'disarmed in mid-episode: {self.execution.reason}')

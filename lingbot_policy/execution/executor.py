@@ -262,7 +262,12 @@ class Execution:
             self.leave('the instruction changed during a hold')
             raise RejectedChunk('instruction', f'{chunk.instruction!r} is new; arm again')
         since_tick_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
-        splice = self.chunks.accept(chunk, ros_now_ns, now_ns, since_tick_ns)
+        try:
+            splice = self.chunks.accept(chunk, ros_now_ns, now_ns, since_tick_ns)
+        except RejectedChunk as rejection:
+            if rejection.reason == 'busy':  # sync: whoever sends it is alive
+                self.gate.hear(now_ns)
+            raise
         self.cadence.spliced(splice)
         self.delay.accepted(chunk.t_ref_ns)
         self.gate.feed(now_ns, now_ns - (ros_now_ns - chunk.t_ref_ns))

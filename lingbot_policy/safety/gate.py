@@ -110,6 +110,10 @@ class SafetyGate:
         """Note an accepted chunk, observed at ``seen_ns``: the deadman waits anew."""
         self._fed_ns, self._seen_ns = now_ns, now_ns if seen_ns is None else seen_ns
 
+    def hear(self, now_ns: int) -> None:
+        """Note that chunks still come, though none is wanted now: the deadman waits anew."""
+        self._fed_ns = now_ns
+
     def stop(self, reason: str) -> None:
         """Latch a stop: nothing moves until :meth:`release`."""
         self._stopped = self._stopped or reason

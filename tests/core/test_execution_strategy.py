@@ -237,3 +237,21 @@ def test_chunks_for_an_older_instruction_are_refused_and_the_motion_goes_on(movi
     assert moving.rejection(instruction='fold') == 'old_instruction'
     assert moving.execution.mode is Mode.MOVING
     moving.accept(instruction='pour')
+
+
+@pytest.mark.parametrize('is_alive', [True, False])
+def test_a_synchronous_chunk_runs_to_its_end_while_others_come(driver_of, is_alive):
+    """The deadman asks whether the policy lives; chunks that are not wanted yet say so."""
+    driver = driver_of('sync')
+    driver.follows = True
+    driver.arm()
+    home = driver.execution.robot.home
+    ramp = np.tile(home, (31, 1))
+    ramp[:, 0] = home[0] + 0.01 * np.arange(31)
+    driver.accept(positions=ramp)
+    for _ in range(29):  # 3 s, of which the deadman waits for 1.5
+        driver.run(10)
+        if is_alive:
+            assert driver.rejection(positions=ramp) == 'busy'
+    assert (driver.execution.mode is Mode.MOVING) is is_alive
+    assert ('deadman' in driver.execution.reason) is not is_alive
