@@ -209,7 +209,7 @@ class ChunkExecutor(LifecycleNode):
             self._execution.go_home()
 
     def _on_disarm(self, request, response) -> Trigger.Response:
-        return self._answer(response, self._disarm, 'braked')
+        return self._answer(response, self._disarm)
 
     def _on_stop_service(self, request, response) -> Trigger.Response:
         return self._answer(response, lambda: self._execution_stop('~/stop'), 'stopped')
@@ -217,10 +217,9 @@ class ChunkExecutor(LifecycleNode):
     def _on_clear_stop(self, request, response) -> Trigger.Response:
         return self._answer(response, self._clear_stop, 'stop cleared; disarmed')
 
-    def _answer(self, response, act, message: str) -> Trigger.Response:
+    def _answer(self, response, act, message: str = '') -> Trigger.Response:
         try:
-            detail = act()
-            response.message = f'{message}; {detail}' if detail else message
+            response.message = '; '.join(text for text in (message, act()) if text)
             response.success = True
         except ValueError as error:
             response.success, response.message = False, str(error)
@@ -274,7 +273,7 @@ class ChunkExecutor(LifecycleNode):
         self._brake()
         if steps and execution.is_parked and not was_parked:
             texts = [f'{number}. {step.text}' for number, step in enumerate(steps, start=1)]
-            return f'holding meanwhile: {" ".join(texts)} Then {DISARM_AGAIN}'
+            return f'braked; holding meanwhile: {" ".join(texts)} Then {DISARM_AGAIN}'
         if execution.mode is Mode.STOPPED:
             reason = execution.gate.stop_reason
             raise ValueError(f'stopped ({reason}) and holding; clear the stop, which disarms')

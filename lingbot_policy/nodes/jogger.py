@@ -223,7 +223,7 @@ class Jogger:
         with self._lock:
             self._state = MeasuredState(positions, received)
 
-    def _on_other(self, text: str) -> None:
+    def _on_other(self, text: str, is_named: bool) -> None:
         if self._thread is not None:
             self.stop(text)
 

@@ -175,7 +175,9 @@ def test_ctrl_c_in_motion_disarms_and_leaves_a_readable_bag(start, tmp_path):
     bag = summarize(recorded_bag(tmp_path / 'result'))
     assert bag.messages > 100
     log = (tmp_path / 'result' / 'log' / 'hold' / 'chunk_executor.log').read_text()
-    assert 'moving -> ' in log.splitlines()[-1]
+    braked, ended = log.splitlines()[-2:]
+    assert 'moving -> ' in braked
+    assert '-> disarmed: deactivated' in ended
 
 
 def test_a_demo_that_is_killed_takes_its_nodes_along(start, tmp_path):

@@ -46,5 +46,5 @@ def test_what_is_assumed_is_refused_as_one_checklist_until_it_is_confirmed(
     known = len(probe.commands)
     probe.wait('commands while the operator disarms', lambda: len(probe.commands) > known + 50)
     assert {command.source for command in probe.commands[known:]} == {'hold'}
-    assert probe.call('chunk_executor/disarm') == (True, 'braked; disarmed')
+    assert probe.call('chunk_executor/disarm') == (True, 'disarmed')
     probe.wait_event('disarmed', 'asked for')
