@@ -257,10 +257,10 @@ class Execution:
         if self._is_sent_home:
             raise RejectedChunk('home', 'the arms were sent home; arm again to go on')
         self._licence.require_same_contract(chunk)
-        self._licence.require_newest_instruction(chunk)
         if self._licence.is_new_after_hold(chunk):
             self.leave('the instruction changed during a hold')
             raise RejectedChunk('instruction', f'{chunk.instruction!r} is new; arm again')
+        self._licence.require_newest_instruction(chunk)
         since_tick_ns = 0 if self._last_tick_ns is None else now_ns - self._last_tick_ns
         try:
             splice = self.chunks.accept(chunk, ros_now_ns, now_ns, since_tick_ns)

@@ -75,7 +75,9 @@ class Licence:
         """
         if self._instruction is not None and chunk.instruction != self._instruction:
             raise RejectedChunk(
-                'old_instruction', f'found {chunk.instruction!r}, now it is {self._instruction!r}'
+                'old_instruction',
+                f'found {chunk.instruction!r}, expected {self._instruction!r}; a server which came '
+                'later has not heard it: publish it again',
             )
 
     def is_new_after_hold(self, chunk: ActionChunk) -> bool:
