@@ -76,7 +76,7 @@ class Licence:
         if self._instruction is not None and chunk.instruction != self._instruction:
             raise RejectedChunk(
                 'old_instruction',
-                f'found {chunk.instruction!r}, expected {self._instruction!r}; a server which came '
+                f'found {chunk.instruction!r}, expected {self._instruction!r}; a server that came '
                 'later has not heard it: publish it again',
             )
 
