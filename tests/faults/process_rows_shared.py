@@ -132,6 +132,7 @@ def second_executor(line: ProcessLine) -> None:
 def teleoperation_begins(line: ProcessLine) -> None:
     topic = next(iter(line.robot.file.command_topics.values()))
     name = line.robot.topic(topic.topic)
+    line.excuse_malformed()  # what it sends is empty
     line.fault()
     publisher = line.probe.node.create_publisher(message_type(topic.type), name, qos('command'))
     publisher.publish(message_type(topic.type)())

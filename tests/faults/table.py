@@ -14,6 +14,7 @@ from datetime import date
 import math
 import os
 from pathlib import Path
+import re
 import sys
 import time
 
@@ -125,9 +126,10 @@ def main(arguments: list[str]) -> int:
     wrong = _problems(results)
     for line in wrong:
         console.print(line, style='red', markup=False)
-    is_whole = len(rows) == len(DATA_ROWS) + len(PROCESS_ROWS)
-    if is_whole and chosen.robots == robot_names():
-        PAGE.write_text(page(results, conditions), encoding='utf-8')
+    if chosen.robots == robot_names() and not chosen.process_robots and not chosen.data_only:
+        is_whole = len(rows) == len(DATA_ROWS) + len(PROCESS_ROWS)
+        text = page(results, conditions) if is_whole else updated(PAGE.read_text(), results, begun)
+        PAGE.write_text(text, encoding='utf-8')
         console.print(f'written: {PAGE}')
     console.print(f'{len(results)} rows, {len(wrong)} differ')
     return 1 if wrong else 0
@@ -169,6 +171,25 @@ def page(results: list[Result], conditions: Conditions) -> str:
         ]
         parts.append('')
     return '\n'.join(parts)
+
+
+def updated(text: str, results: list[Result], begun: date) -> str:
+    """
+    Return a page with some rows of it as they were found when they were run again alone.
+
+    :raises ValueError: for a row the page does not have: then it takes a whole run.
+    """
+    head, data, processes = re.split(r'(?m)^(?=## (?:Data|Processes)$)', text)
+    for result in results:
+        is_data = result.row in DATA_ROWS
+        section = data if is_data else processes
+        found = re.findall(rf'(?m)^\| {re.escape(result.row.fault)} \|.*$', section)
+        if len(found) != 1:
+            raise ValueError(f'{result.row.fault}: {len(found)} rows of it, expected one')
+        section = section.replace(found[0], _line(result.cells()))
+        data, processes = (section, processes) if is_data else (data, section)
+    faults = '; '.join(result.row.fault for result in results)
+    return f'{head}Run again alone on {begun}: {faults}.\n\n{data}{processes}'
 
 
 def hardware() -> str:

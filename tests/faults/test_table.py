@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of the fault matrix: all that stands on it comes from the run."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -67,10 +68,33 @@ def test_a_whole_run_writes_the_page_with_the_load_before_and_after(
 
 
 @pytest.mark.parametrize(
-    'arguments', [['--data-only'], ['--robots', ROBOTS[0]], ['--rows', DATA_ROWS[0].name]]
+    'arguments',
+    [['--data-only'], ['--robots', ROBOTS[0]], ['--process-robots', ROBOTS[0]]],
 )
 def test_a_run_of_a_part_leaves_the_page_as_it_is(results, monkeypatch, tmp_path, arguments):
     monkeypatch.setattr(table, 'PAGE', tmp_path / 'page.md')
     monkeypatch.setattr(table, 'run_rows', lambda *_: results)
     assert table.main(arguments) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_run_again_alone_are_told_in_the_page_and_others_stay(results, monkeypatch, tmp_path):
+    page = tmp_path / 'page.md'
+    monkeypatch.setattr(table, 'PAGE', page)
+    monkeypatch.setattr(table, 'run_rows', lambda rows, *_: results)
+    assert table.main([]) == 0
+    before = page.read_text().splitlines()
+    result = results[0]
+    again = table.Result(result.row, {'r': Outcome('never seen before', 7.0, 3, 0.5)}, {}, {})
+    monkeypatch.setattr(table, 'run_rows', lambda rows, *_: [again])
+    assert table.main(['--rows', result.row.name]) == 0
+    after = page.read_text().splitlines()
+    assert sum('never seen before' in line for line in after) == 1
+    assert any(
+        line.startswith('Run again alone on') and result.row.fault in line for line in after
+    )
+    assert len(set(before) - set(after)) == 1
+    stranger = table.Result(replace(result.row, fault='not in the page'), again.outcomes, {}, {})
+    monkeypatch.setattr(table, 'run_rows', lambda rows, *_: [stranger])
+    with pytest.raises(ValueError, match='not in the page: 0 rows of it'):
+        table.main(['--rows', result.row.name])
