@@ -45,6 +45,7 @@ def run_up(deployment: Deployment, robot: Robot, headless: bool) -> None:
             RunningDeployment(deployment, robot, {}, logs, operator.look) as running,
         ):
             view.begin()
+            view.say('all nodes are active')
             try:
                 running.run(FOREVER_S)
             except Interrupted as interruption:

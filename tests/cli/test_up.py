@@ -147,7 +147,7 @@ def test_ctrl_c_holds_armed_arms_until_their_operator_has_seen_to_them(
 ):
     terminal.wait_for('space stops')
     assert monitor.wait_contract(PATIENCE_S)
-    terminal.wait_for('commands')
+    terminal.wait_for('all nodes are active')
     arm(monitor)
     terminal.process.send_signal(signal.SIGINT)
     terminal.wait_for('holding meanwhile: 1. Support both arms')
