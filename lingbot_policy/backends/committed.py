@@ -78,12 +78,10 @@ def with_past(plan: Prefix, before: Prefix | None) -> Prefix:
     earlier = earlier[np.logical_and.accumulate(is_covered[::-1])[::-1]]
     if not len(earlier):
         return plan
-    place = place[-len(earlier) :]
-    steps = np.arange(len(before.positions))
-    past = [np.interp(place, steps, joint) for joint in np.asarray(before.positions).T]
+    past = _sampled(before.positions, place[-len(earlier) :])
     return replace(
         plan,
-        positions=np.concatenate((np.stack(past, axis=1), plan.positions)),
+        positions=np.concatenate((past, plan.positions)),
         start_ns=plan.start_ns - round(len(earlier) / per_s * NS),
     )
 
@@ -112,8 +110,6 @@ def committed_steps(
     last = len(prefix.positions) - 1
     # A plan is kept in nanoseconds: its ends are hit to a millionth of a step.
     known = (place >= -1e-6) & (place <= last + 1e-6)
-    plan = np.arange(last + 1)
-    positions = [np.interp(place, plan, joint) for joint in np.asarray(prefix.positions).T]
     delay_steps = prefix.delay_s * prefix.speed * contract.rate_hz - contract.first_step_offset
     executed = max(math.ceil(delay_steps - 1e-6), 0)
     most = contract.rtc_trained_steps if is_trained else contract.horizon
@@ -122,7 +118,13 @@ def committed_steps(
     if is_trained and reaches and executed > most:
         result = Continuation.DELAY_BEYOND_TRAINING
     frozen = min(executed + TAKEOVER_STEPS, most, contract.horizon)
-    return CommittedSteps(np.stack(positions, axis=1), known, frozen, result)
+    return CommittedSteps(_sampled(prefix.positions, place), known, frozen, result)
+
+
+def _sampled(positions: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Return (places, dof) between the steps of ``positions``; beyond its ends those repeat."""
+    steps = np.arange(len(positions))
+    return np.stack([np.interp(place, steps, joint) for joint in np.asarray(positions).T], axis=1)
 
 
 def _result(prefix: Prefix, place: np.ndarray, known: np.ndarray, executed: int) -> Continuation:
